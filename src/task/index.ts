@@ -1,0 +1,3 @@
+export { FileTable, type RangePlace } from "./file-table.ts";
+export { payloadSeed } from "./seeds.ts";
+export type * from "./types.ts";
