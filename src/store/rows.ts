@@ -53,6 +53,8 @@ export interface BundleRow {
   readonly uri: string;
   readonly pilot: number;
   readonly state: "open" | "lost" | "deleted";
+  /** Tasks that have accepted outputs in it; it may be deleted when all of them are finished. */
+  readonly tasks: readonly number[];
 }
 
 export interface PilotRow {
