@@ -1,0 +1,509 @@
+/**
+ * The grant policy: how many ranges of which tasks a pilot gets now. Pure: what it sees comes in
+ * as arguments, what it learned can be saved, and it keeps no books about ranges (the ledger's).
+ *
+ *   room   = min(want, free slots + prefetch - held unstarted)
+ *   prefetch = ceil(c * L / mu) + 1     c slots, round trip L, mean range time mu
+ *            = 0 while the head of the bag is longer than the residual (work left per slot): what
+ *              is queued behind a long range would end the task late
+ *            = 0 while fewer ranges are ready than slots are free elsewhere
+ *            = 0 in the last 3 mu before a wall, where each start is fitted to the time left
+ *            <= the pilot's fair share of what is ready
+ *   mu unknown or tiny: as much as the pilot wants, up to its fair share, so that null payloads
+ *   are limited by the wire and never by the shaper.
+ *
+ * Tasks: higher priority first; inside a priority the owner served least (shares.ts).
+ * plan() runs on every exchange and must stay below a microsecond for one task: numbers are passed
+ * as arguments and the one usual allocation is the answer.
+ */
+import { CostModel, type CostSums, type SavedCosts } from "./cost-model.ts";
+import { FIT_MEANS, fittingSeconds, usableSeconds, worthStarting } from "./drain.ts";
+import { Hints, type SavedHints } from "./hints.ts";
+import { gammaQuantile } from "./laws.ts";
+import { CostOrder } from "./order.ts";
+import { Quarantine } from "./quarantine.ts";
+import { Shares } from "./shares.ts";
+
+/** What the broker knows of a pilot at this moment. */
+export interface PilotSight {
+  readonly pilot: number;
+  readonly nodeType: string;
+  readonly slots: number;
+  readonly freeSlots: number;
+  /** Granted and unfinished ranges, the running ones included. */
+  readonly held: number;
+  readonly running: number;
+  /** The most it takes beyond `held`. */
+  readonly want: number;
+  /** Until its walltime ends; Infinity if unknown. */
+  readonly secondsLeft: number;
+  /** From a completion at the pilot to the start of its replacement, were nothing queued there. */
+  readonly roundTripSeconds: number;
+  readonly draining: boolean;
+  /** Failures in a row, 0 after each success. */
+  readonly failureStreak: number;
+}
+
+export interface TaskSight {
+  readonly task: number;
+  readonly owner: string;
+  readonly priority: number;
+  readonly ready: number;
+  readonly leased: number;
+  readonly coresPerSlot: number;
+  /** True once setWeights was called for the task. */
+  readonly hasHints: boolean;
+}
+
+export interface GrantPlan {
+  readonly task: number;
+  readonly ranges: number;
+  /** Tasks with weights: exactly these ranges, in this order; skip those that aren't ready. */
+  readonly picks: readonly number[] | null;
+}
+
+export interface ShaperOptions {
+  /** Prefetch at all; false for comparisons. */
+  readonly prefetch?: boolean;
+}
+
+export interface SavedShaper {
+  readonly version: 1;
+  readonly costs: SavedCosts;
+  readonly shares: ReturnType<Shares["save"]>;
+  readonly hints: readonly (readonly [number, SavedHints])[];
+}
+
+const REASON = {
+  granted: 0,
+  draining: 1,
+  wantsNone: 2,
+  quarantined: 3,
+  noneReady: 4,
+  slotsFull: 5,
+  wallTooNear: 6,
+  nothingFits: 7,
+  shareTurn: 8,
+} as const;
+type Reason = (typeof REASON)[keyof typeof REASON];
+
+/** Below this mean a range is cheaper than its message: the want alone limits. */
+const TINY_SECONDS = 1e-3;
+/** Round trips are never believed to be shorter: reports of fast loops jitter. */
+const ROUND_TRIP_MIN_SECONDS = 0.01;
+/** Holding slots empty for a round trip is cheap when ranges are so many times longer. */
+const LONG_ROUND_TRIPS = 20;
+
+interface FleetRow {
+  slots: number;
+  free: number;
+}
+
+export class Shaper {
+  readonly costs: CostModel;
+  readonly shares: Shares;
+  readonly #prefetches: boolean;
+  readonly #quarantine = new Quarantine();
+  readonly #hints = new Map<number, Hints>();
+  readonly #savedHints = new Map<number, SavedHints>();
+  readonly #owners = new Map<number, { owner: string; cores: number }>();
+  readonly #fleet = new Map<number, FleetRow>();
+  #slotsTotal = 0;
+  #freeTotal = 0;
+  #reason: Reason = REASON.granted;
+
+  constructor(options: ShaperOptions = {}) {
+    this.#prefetches = options.prefetch ?? true;
+    this.costs = new CostModel();
+    this.shares = new Shares();
+  }
+
+  /** What to grant now; empty when nothing. */
+  plan(pilot: PilotSight, tasks: readonly TaskSight[], nowMs: number): GrantPlan[] {
+    const row = this.#see(pilot);
+    const most = this.#most(pilot, nowMs);
+    const plans: GrantPlan[] = [];
+    if (most <= 0) return plans;
+    if (tasks.length === 1) {
+      this.#add(plans, pilot, tasks[0]!, this.#room(pilot, tasks[0]!, most, 0));
+    } else {
+      this.#planMany(plans, pilot, tasks, most);
+    }
+    if (plans.length > 0) this.#occupy(row, plans);
+    return plans;
+  }
+
+  /** Why the pilot would (not) get ranges of the task now, for people. Changes nothing. */
+  why(pilot: PilotSight, task: TaskSight): string {
+    if (pilot.draining) this.#refuse(REASON.draining);
+    else if (pilot.want <= 0) this.#refuse(REASON.wantsNone);
+    const suspect =
+      pilot.failureStreak > 0 && this.#quarantine.isSuspect(pilot.pilot, this.#fleet.size);
+    if (suspect) this.#refuse(REASON.quarantined);
+    const open = !pilot.draining && pilot.want > 0 && !suspect;
+    const room = open ? this.#room(pilot, task, pilot.want, 0) : 0;
+    if (room > 0) return `would be granted ${room} ranges now: ${this.#explainRoom(pilot, task)}`;
+    const mean = this.#mean(task, pilot.nodeType);
+    const left = Math.round(pilot.secondsLeft);
+    switch (this.#reason) {
+      case REASON.draining:
+        return "the pilot is draining: it finishes what runs and takes nothing new";
+      case REASON.wantsNone:
+        return "the pilot wants nothing now: all its slots are taken";
+      case REASON.quarantined:
+        return (
+          `the pilot is quarantined after ${pilot.failureStreak} failures in a row while others ` +
+          `have none; its next probe is one range`
+        );
+      case REASON.noneReady:
+        return `no range is ready: ${task.leased} are leased`;
+      case REASON.wallTooNear:
+        return (
+          `${left} s are left and a range takes ${mean.toFixed(1)} s on average: ` +
+          `too few would end in time`
+        );
+      case REASON.nothingFits:
+        return `${left} s are left and no ready range is predicted to end in time`;
+      default:
+        return (
+          `every slot is taken and ${pilot.held - pilot.running} ranges are queued at the pilot: ` +
+          this.#explainRoom(pilot, task)
+        );
+    }
+  }
+
+  /**
+   * Learns from a report of `ranges` finished ranges. `weightSum`: sum of their weights where the
+   * task has hints (see weightOf), else 0.
+   */
+  observe(
+    task: number,
+    nodeType: string,
+    ranges: number,
+    cost: CostSums,
+    nowMs: number,
+    weightSum = 0,
+  ): void {
+    if (!(ranges > 0)) return;
+    const info = this.#owners.get(task);
+    if (info !== undefined) {
+      const mean = this.costs.mean(task, nodeType);
+      const predicted = ranges * (mean < 0 ? 1 : mean);
+      this.shares.charge(info.owner, (cost.wallSum - predicted) * info.cores);
+    }
+    this.costs.observe(task, nodeType, ranges, cost, nowMs);
+    if (weightSum > 0) this.#hints.get(task)?.observe(ranges, cost.wallSum, weightSum);
+  }
+
+  /** Seconds from an allocation's begin to its first start: the S of its queue. */
+  observeStart(nodeType: string, seconds: number, nowMs: number): void {
+    this.costs.observeStartup(nodeType, seconds, nowMs);
+  }
+
+  setHints(task: number, meanSeconds: number | null, cv: number | null): void {
+    this.costs.setHints(task, { meanSeconds, cv });
+  }
+
+  /** Cost weight of every range of a task: from now on its plans carry picks, longest first. */
+  setWeights(task: number, weights: ArrayLike<number>, isReady?: (range: number) => boolean): void {
+    const hinted = this.costs.measured(task) > 0 ? -1 : this.costs.mean(task, "");
+    const hints = new Hints(new CostOrder(weights, isReady), hinted);
+    const saved = this.#savedHints.get(task);
+    if (saved !== undefined) hints.load(saved);
+    this.#hints.set(task, hints);
+  }
+
+  /** Sum of the weights of ranges first .. first+count-1; 0 without weights. */
+  weightOf(task: number, first: number, count: number): number {
+    const order = this.#hints.get(task)?.order;
+    if (order === undefined) return 0;
+    let sum = 0;
+    for (let range = first; range < first + count; range++) sum += order.weightOf(range);
+    return sum;
+  }
+
+  /** Predicted seconds of one range; -1 if unknown. */
+  predict(task: number, nodeType: string, range: number): number {
+    const hints = this.#hints.get(task);
+    if (hints === undefined || hints.scale < 0) return this.costs.mean(task, nodeType);
+    return hints.order.weightOf(range) * hints.scale;
+  }
+
+  /** Ranges are ready again: to be called for tasks with weights, a no-op for others. */
+  giveBack(task: number, first: number, count: number): void {
+    const order = this.#hints.get(task)?.order;
+    if (order === undefined) return;
+    for (let range = first; range < first + count; range++) order.giveBack(range);
+  }
+
+  forgetPilot(pilot: number): void {
+    const row = this.#fleet.get(pilot);
+    if (row !== undefined) {
+      this.#slotsTotal -= row.slots;
+      this.#freeTotal -= row.free;
+      this.#fleet.delete(pilot);
+    }
+    this.#quarantine.forget(pilot);
+  }
+
+  forgetTask(task: number): void {
+    this.costs.forget(task);
+    this.#hints.delete(task);
+    this.#savedHints.delete(task);
+    this.#owners.delete(task);
+  }
+
+  /** A reason to hand the node back, when nothing will ever fit its time left again; else null. */
+  handBack(pilot: PilotSight, tasks: readonly TaskSight[]): string | null {
+    if (pilot.draining || pilot.held > 0 || pilot.secondsLeft === Number.POSITIVE_INFINITY) {
+      return null;
+    }
+    let waiting = 0;
+    for (const task of tasks) {
+      if (task.ready === 0) continue;
+      waiting += task.ready;
+      if (this.#room(pilot, task, 1, 0) > 0) return null;
+      if (this.#reason !== REASON.wallTooNear && this.#reason !== REASON.nothingFits) return null;
+    }
+    if (waiting === 0) return null;
+    return `${Math.round(pilot.secondsLeft)} s left and none of ${waiting} ready ranges fits`;
+  }
+
+  save(): SavedShaper {
+    return {
+      version: 1,
+      costs: this.costs.save(),
+      shares: this.shares.save(),
+      hints: [...this.#hints].map(([task, hints]) => [task, hints.save()] as const),
+    };
+  }
+
+  static restore(saved: SavedShaper, options: ShaperOptions = {}): Shaper {
+    const shaper = new Shaper(options);
+    Object.assign(shaper, {
+      costs: CostModel.restore(saved.costs),
+      shares: Shares.restore(saved.shares),
+    });
+    for (const [task, hints] of saved.hints) shaper.#savedHints.set(task, hints);
+    return shaper;
+  }
+
+  #see(pilot: PilotSight): FleetRow {
+    let row = this.#fleet.get(pilot.pilot);
+    if (row === undefined) this.#fleet.set(pilot.pilot, (row = { slots: 0, free: 0 }));
+    const unstarted = pilot.held - pilot.running;
+    const free = pilot.freeSlots > unstarted ? pilot.freeSlots - unstarted : 0;
+    this.#slotsTotal += pilot.slots - row.slots;
+    this.#freeTotal += free - row.free;
+    row.slots = pilot.slots;
+    row.free = free;
+    return row;
+  }
+
+  #occupy(row: FleetRow, plans: readonly GrantPlan[]): void {
+    let granted = 0;
+    for (const plan of plans) granted += plan.ranges;
+    const taken = Math.min(row.free, granted);
+    row.free -= taken;
+    this.#freeTotal -= taken;
+  }
+
+  /** The most the pilot may get of anything. */
+  #most(pilot: PilotSight, nowMs: number): number {
+    if (pilot.draining) return this.#refuse(REASON.draining);
+    if (pilot.want <= 0) return this.#refuse(REASON.wantsNone);
+    const allowance = this.#quarantine.allowance(
+      pilot.pilot,
+      pilot.failureStreak,
+      pilot.held,
+      this.#fleet.size,
+      nowMs,
+    );
+    if (allowance <= 0) return this.#refuse(REASON.quarantined);
+    return Math.min(pilot.want, allowance);
+  }
+
+  #refuse(reason: Reason): number {
+    this.#reason = reason;
+    return 0;
+  }
+
+  /** Ranges of `task` that the pilot may get beyond the `given` ones of this very plan. */
+  #room(pilot: PilotSight, task: TaskSight, most: number, given: number): number {
+    if (task.ready <= 0) return this.#refuse(REASON.noneReady);
+    const hints = task.hasHints ? this.#hints.get(task.task) : undefined;
+    const mean = this.#mean(task, pilot.nodeType);
+    const deficit = pilot.freeSlots - (pilot.held - pilot.running) - given;
+    if (pilot.secondsLeft < Number.POSITIVE_INFINITY && mean > 0) {
+      if (!this.#fits(pilot, task, hints, mean)) return 0;
+    }
+    const prefetch = this.#prefetches ? this.#prefetch(pilot, task, hints, mean, deficit) : 0;
+    const room = Math.min(most, deficit + prefetch, task.ready);
+    return room > 0 ? room : this.#refuse(REASON.slotsFull);
+  }
+
+  #mean(task: TaskSight, nodeType: string): number {
+    if (task.hasHints) {
+      const mean = this.#hints.get(task.task)?.meanLeftSeconds() ?? -1;
+      if (mean >= 0) return mean;
+    }
+    return this.costs.mean(task.task, nodeType);
+  }
+
+  #fits(pilot: PilotSight, task: TaskSight, hints: Hints | undefined, mean: number): boolean {
+    const flush = this.costs.flushSeconds(pilot.nodeType);
+    const usable = usableSeconds(pilot.secondsLeft, pilot.roundTripSeconds, flush);
+    if (usable >= mean * FIT_MEANS) return true;
+    if (hints !== undefined && hints.scale > 0) {
+      const shortest = hints.order.shortestWeight() * hints.scale;
+      if (shortest <= fittingSeconds(usable, hints.spread)) return true;
+      return this.#refuse(REASON.nothingFits) > 0;
+    }
+    const cv = this.costs.cv(task.task, pilot.nodeType);
+    return worthStarting(mean, cv, usable) || this.#refuse(REASON.wallTooNear) > 0;
+  }
+
+  #prefetch(
+    pilot: PilotSight,
+    task: TaskSight,
+    hints: Hints | undefined,
+    mean: number,
+    deficit: number,
+  ): number {
+    const spare = task.ready - Math.max(deficit, 0);
+    if (spare <= 0) return 0;
+    const fleetSlots = this.#slotsTotal > 0 ? this.#slotsTotal : pilot.slots;
+    const fair = Math.floor((task.ready * pilot.slots) / fleetSlots);
+    if (mean >= 0 && mean < TINY_SECONDS) return Math.min(pilot.want, Math.max(1, fair));
+    if (mean < 0) return hints === undefined ? Math.min(pilot.want, fair) : 0;
+    const trip = Math.max(ROUND_TRIP_MIN_SECONDS, pilot.roundTripSeconds);
+    const head =
+      hints !== undefined && hints.scale > 0 ? hints.order.headWeight() * hints.scale : mean;
+    if (head > 2 * trip && head * fleetSlots > task.ready * mean) return 0;
+    if (pilot.secondsLeft < FIT_MEANS * mean && mean > LONG_ROUND_TRIPS * trip) return 0;
+    const elsewhere = this.#freeTotal - (this.#fleet.get(pilot.pilot)?.free ?? 0);
+    if (spare <= elsewhere) return 0;
+    return Math.min(Math.ceil((pilot.slots * trip) / mean) + 1, fair);
+  }
+
+  #add(plans: GrantPlan[], pilot: PilotSight, task: TaskSight, room: number): number {
+    if (room <= 0) return 0;
+    let picks: number[] | null = null;
+    if (task.hasHints) {
+      picks = this.#pick(pilot, task, room);
+      if (picks !== null && picks.length === 0) return 0;
+    }
+    const ranges = picks === null ? room : picks.length;
+    this.#charge(task, pilot.nodeType, ranges);
+    plans.push({ task: task.task, ranges, picks });
+    return ranges;
+  }
+
+  #charge(task: TaskSight, nodeType: string, ranges: number): void {
+    const mean = this.#mean(task, nodeType);
+    const info = this.#owners.get(task.task);
+    if (info === undefined || info.cores !== task.coresPerSlot) {
+      this.#owners.set(task.task, { owner: task.owner, cores: task.coresPerSlot });
+    }
+    this.shares.charge(task.owner, ranges * (mean < 0 ? 1 : mean) * task.coresPerSlot);
+  }
+
+  /** The very ranges: longest first, or the largest that fits in the last means before a wall. */
+  #pick(pilot: PilotSight, task: TaskSight, room: number): number[] | null {
+    const hints = this.#hints.get(task.task);
+    if (hints === undefined) return null;
+    const flush = this.costs.flushSeconds(pilot.nodeType);
+    const usable = usableSeconds(pilot.secondsLeft, pilot.roundTripSeconds, flush);
+    const mean = hints.meanLeftSeconds();
+    const bounded = mean > 0 && usable < mean * FIT_MEANS;
+    const weightMax = bounded ? fittingSeconds(usable, hints.spread) / hints.scale : 0;
+    const picks: number[] = [];
+    while (picks.length < room) {
+      const range = bounded ? hints.order.takeFitting(weightMax) : hints.order.takeLongest();
+      if (range < 0) break;
+      picks.push(range);
+    }
+    return picks;
+  }
+
+  /**
+   * Several tasks: quanta of half the room that is left, each to the highest priority and, inside
+   * it, to the owner served least; a task that has no room for the pilot leaves the round.
+   */
+  #planMany(
+    plans: GrantPlan[],
+    pilot: PilotSight,
+    tasks: readonly TaskSight[],
+    most: number,
+  ): void {
+    let open = tasks.filter((task) => task.ready > 0);
+    if (open.length === 0) this.#refuse(REASON.noneReady);
+    this.#joinShares(open);
+    const granted = new Map<number, number>();
+    let given = 0;
+    while (open.length > 0 && given < most) {
+      const task = this.#next(open);
+      const had = granted.get(task.task) ?? 0;
+      const left = { ...task, ready: task.ready - had };
+      const room = left.ready > 0 ? this.#room(pilot, left, most - given, given) : 0;
+      const quantum = open.length === 1 ? room : Math.max(1, Math.ceil(room / 2));
+      const got = room > 0 ? this.#add(plans, pilot, left, Math.min(room, quantum)) : 0;
+      if (got === 0) open = open.filter((other) => other !== task);
+      granted.set(task.task, had + got);
+      given += got;
+    }
+    mergePlans(plans);
+  }
+
+  #joinShares(open: readonly TaskSight[]): void {
+    let floor = Number.POSITIVE_INFINITY;
+    for (const task of open) {
+      const level = this.shares.level(task.owner);
+      if (this.#owners.has(task.task) && level < floor) floor = level;
+    }
+    if (floor === Number.POSITIVE_INFINITY) return;
+    for (const task of open) {
+      if (!this.#owners.has(task.task)) this.shares.join(task.owner, floor);
+    }
+  }
+
+  #next(open: readonly TaskSight[]): TaskSight {
+    let best = open[0]!;
+    for (let i = 1; i < open.length; i++) {
+      const task = open[i]!;
+      if (task.priority < best.priority) continue;
+      if (
+        task.priority > best.priority ||
+        this.shares.level(task.owner) < this.shares.level(best.owner)
+      ) {
+        best = task;
+      }
+    }
+    return best;
+  }
+
+  #explainRoom(pilot: PilotSight, task: TaskSight): string {
+    const view = this.costs.view(task.task, pilot.nodeType);
+    if (view.known === "nothing") return "nothing is known yet of how long its ranges take";
+    const q90 = gammaQuantile(view.meanSeconds, view.cv, 0.9);
+    return (
+      `ranges take ${view.meanSeconds.toPrecision(3)} s (q90 ${q90.toPrecision(3)} s, ` +
+      `known from: ${view.known}, ${view.ranges} ranges)`
+    );
+  }
+}
+
+/** Joins the quanta of one task to one plan, so that the broker grants long spans. */
+function mergePlans(plans: GrantPlan[]): void {
+  const byTask = new Map<number, GrantPlan>();
+  for (const plan of plans) {
+    const old = byTask.get(plan.task);
+    if (old === undefined) byTask.set(plan.task, plan);
+    else {
+      const picks = plan.picks === null ? null : [...(old.picks ?? []), ...plan.picks];
+      byTask.set(plan.task, { task: plan.task, ranges: old.ranges + plan.ranges, picks });
+    }
+  }
+  plans.length = 0;
+  for (const plan of byTask.values()) plans.push(plan);
+}
