@@ -94,6 +94,9 @@ const ROUND_TRIP_MIN_SECONDS = 0.01;
 /** Holding slots empty for a round trip is cheap when ranges are so many times longer. */
 const LONG_ROUND_TRIPS = 20;
 
+/** Prefetch of ranges that are tiny or of unknown length. */
+const UNLIMITED = Number.POSITIVE_INFINITY;
+
 interface FleetRow {
   slots: number;
   free: number;
@@ -338,7 +341,8 @@ export class Shaper {
       if (!this.#fits(pilot, task, hints, mean)) return 0;
     }
     const prefetch = this.#prefetches ? this.#prefetch(pilot, task, hints, mean, deficit) : 0;
-    const room = Math.min(most, deficit + prefetch, task.ready);
+    const queued = prefetch === UNLIMITED ? this.#fairShare(pilot, task) : deficit + prefetch;
+    const room = Math.min(most, Math.max(deficit, queued), task.ready);
     return room > 0 ? room : this.#refuse(REASON.slotsFull);
   }
 
@@ -372,18 +376,23 @@ export class Shaper {
   ): number {
     const spare = task.ready - Math.max(deficit, 0);
     if (spare <= 0) return 0;
-    const fleetSlots = this.#slotsTotal > 0 ? this.#slotsTotal : pilot.slots;
-    const fair = Math.floor((task.ready * pilot.slots) / fleetSlots);
-    if (mean >= 0 && mean < TINY_SECONDS) return Math.min(pilot.want, Math.max(1, fair));
-    if (mean < 0) return hints === undefined ? Math.min(pilot.want, fair) : 0;
+    if (mean >= 0 && mean < TINY_SECONDS) return UNLIMITED;
+    if (mean < 0) return hints === undefined ? UNLIMITED : 0;
     const trip = Math.max(ROUND_TRIP_MIN_SECONDS, pilot.roundTripSeconds);
     const head =
       hints !== undefined && hints.scale > 0 ? hints.order.headWeight() * hints.scale : mean;
-    if (head > 2 * trip && head * fleetSlots > task.ready * mean) return 0;
+    if (head > 2 * trip && head * this.#slotsTotal > task.ready * mean) return 0;
     if (pilot.secondsLeft < FIT_MEANS * mean && mean > LONG_ROUND_TRIPS * trip) return 0;
     const elsewhere = this.#freeTotal - (this.#fleet.get(pilot.pilot)?.free ?? 0);
     if (spare <= elsewhere) return 0;
-    return Math.min(Math.ceil((pilot.slots * trip) / mean) + 1, fair);
+    const covering = Math.ceil((pilot.slots * trip) / mean) + 1;
+    return Math.min(covering, this.#fairShare(pilot, task));
+  }
+
+  /** The pilot's part of what is ready, by slots; at least one range. */
+  #fairShare(pilot: PilotSight, task: TaskSight): number {
+    const slots = Math.max(this.#slotsTotal, pilot.slots);
+    return Math.max(1, Math.floor((task.ready * pilot.slots) / slots));
   }
 
   #add(plans: GrantPlan[], pilot: PilotSight, task: TaskSight, room: number): number {
