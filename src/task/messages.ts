@@ -28,7 +28,7 @@ function clip(text: string): string {
 /** The candidate that `name` was probably meant to be, or null. */
 export function nearest(name: string, candidates: Iterable<string>): string | null {
   let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let bestDistance = Math.min(3, Math.max(1, Math.floor(name.length / 2))) + 1;
   for (const candidate of candidates) {
     const distance =
       candidate.toLowerCase() === name.toLowerCase().replaceAll(/[-_ ]/g, "")

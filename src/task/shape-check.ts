@@ -24,7 +24,10 @@ const matches = ajv.compile(TASK_SCHEMA);
 export function checkShape(value: unknown): void {
   refuseUnknownKeys(value, TASK_SCHEMA, "");
   // Behind the schema, since only then is the nesting bounded.
-  if (matches(value)) return refuseStrangeTexts(value, "");
+  if (matches(value)) {
+    refuseStrangeTexts(value, "");
+    return;
+  }
   const error = matches.errors?.[0] as ErrorObject;
   throw explain(error, keyOf(error.instancePath, value));
 }
@@ -33,6 +36,9 @@ function explain(error: ErrorObject, key: string): JumboError {
   const schema = error.parentSchema as JsonSchema;
   const why = schema["x-why"] as string | undefined;
   const right = (schema["x-right"] as string | undefined) ?? "see docs/reference/task-file.md";
+  if (error.propertyName !== undefined) {
+    return taskInvalid(`${key}.${error.propertyName}`, "is no good name", why ?? "", right);
+  }
   const is = `is ${show(error.data)}`;
   switch (error.keyword) {
     case "required": {
@@ -48,16 +54,6 @@ function explain(error: ErrorObject, key: string): JumboError {
       const meant = nearest(String(error.data), (schema.enum ?? []).map(String));
       const guess = meant === null ? "" : `; did you mean ${meant}?`;
       return taskInvalid(key, is, "no such value is known", right + guess);
-    }
-    case "propertyNames": {
-      const name = error.params["propertyName"] as string;
-      const names = schema.propertyNames ?? {};
-      return taskInvalid(
-        `${key}.${name}`,
-        "is no good name",
-        String(names["x-why"]),
-        String(names["x-right"]),
-      );
     }
     default:
       return taskInvalid(key, is, why ?? limitName(error), right);
@@ -138,14 +134,14 @@ function refuseUnknownKeys(value: unknown, schema: JsonSchema, key: string): voi
 }
 
 function rightKey(name: string, known: Readonly<Record<string, JsonSchema>>): string {
-  const meant = nearest(name, Object.keys(known));
-  if (meant !== null) return `did you mean "${meant}"?`;
   for (const [group, schema] of Object.entries(TASK_SCHEMA.properties ?? {})) {
     if (schema.properties !== undefined && Object.hasOwn(schema.properties, name)) {
       return `"${name}" belongs below "${group}"`;
     }
   }
   if (Object.hasOwn(TASK_SCHEMA.properties ?? {}, name)) return `"${name}" belongs at the top`;
+  const meant = nearest(name, Object.keys(known));
+  if (meant !== null) return `did you mean "${meant}"?`;
   return `known are ${Object.keys(known).join(", ")}`;
 }
 
