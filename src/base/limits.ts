@@ -28,6 +28,8 @@ export const STRING_BYTES_MAX = 64 * 1024;
 export const ARRAY_ITEMS_MAX = 65_536;
 export const NESTING_MAX = 8;
 export const SPANS_PER_MESSAGE_MAX = 65_536;
+/** Ranges that the reports of one exchange cover: their verdicts must fit a frame in any pattern. */
+export const RANGES_PER_EXCHANGE_MAX = 1_048_576;
 /** Bytes that may wait to be written to one pilot before it is paused, then dropped. */
 export const OUTBOX_BYTES_MAX = 8 * 1024 * 1024;
 export const SESSIONS_MAX = 65_536;
@@ -44,6 +46,8 @@ export const DISK_FREE_SHARE_MIN = 0.05;
 
 export const TASK_FILE_BYTES_MAX = 16 * 1024 * 1024;
 export const REASON_CHARACTERS_MAX = 500;
+/** The same on the wire: UTF-8 of that many UTF-16 units. */
+export const REASON_BYTES_MAX = 3 * REASON_CHARACTERS_MAX;
 export const REASONS_PER_TASK_MAX = 10_000;
 /** What is kept of a payload's standard error and log lines. */
 export const PAYLOAD_LOG_BYTES_MAX = 64 * 1024;
