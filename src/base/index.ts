@@ -4,6 +4,7 @@ export * from "./crc.ts";
 export * from "./effects.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
+export * from "./kill-point.ts";
 export * from "./limits.ts";
 export * from "./prng.ts";
 export * from "./units.ts";

@@ -1,0 +1,110 @@
+/**
+ * The one place that opens LMDB, so that the options are the ones the power-cut campaign was run
+ * with: overlapping syncs (the default), `safeRestore` (after any crash LMDB goes back to the last
+ * state that was synced, never to one that was only visible), metrics, named tables; never noSync,
+ * noMetaSync, mapAsync, useWritemap or separateFlushed.
+ *
+ * One environment, one file DIR/store.mdb beside its lock table DIR/store.mdb-lock, three tables:
+ * cold, journal, pages.
+ */
+import { open as lmdbOpen, type RootDatabase } from "lmdb";
+
+export const STORE_FILE = "store.mdb";
+export const PAGE_BYTES = 4096;
+/** cold, journal, pages, and room for one later table. */
+const TABLES_MAX = 4;
+
+type Options = Parameters<typeof lmdbOpen>[0] & { safeRestore: boolean; trackMetrics: boolean };
+export type Bytes = Uint8Array;
+export type Database = ReturnType<RootDatabase<Bytes, Bytes>["openDB"]> & {
+  put(key: Bytes, value: Bytes, options?: { append: boolean }): Promise<boolean>;
+};
+
+export interface Environment {
+  readonly path: string;
+  readonly root: RootDatabase<Bytes, Bytes>;
+  readonly cold: Database;
+  readonly journal: Database;
+  readonly pages: Database;
+  /** Takes away LMDB's close at exit, which would wait for a write thread that hangs. */
+  readonly disarm: () => void;
+  /**
+   * Closes the file. `broken`: a commit has failed, so LMDB's own close would wait for a flush that
+   * never comes; its write thread is idle then, and closing at once is safe.
+   */
+  readonly close: (broken: boolean) => Promise<void>;
+}
+
+/** The file must have passed `checkStoreFile` before: LMDB crashes on damaged ones. */
+const exitHooks = new Set<NodeJS.ExitListener>();
+
+export function openEnvironment(path: string): Environment {
+  const before = new Set(process.listeners("exit"));
+  const plain = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
+  const options: Options = {
+    ...plain,
+    path,
+    noSubdir: true,
+    maxDbs: TABLES_MAX,
+    pageSize: PAGE_BYTES,
+    safeRestore: true,
+    trackMetrics: true,
+  };
+  const root = lmdbOpen<Bytes, Bytes>(options);
+  const table = (name: string): Database => root.openDB({ ...plain, name }) as Database;
+  const environment = {
+    path,
+    root,
+    cold: table("cold"),
+    journal: table("journal"),
+    pages: table("pages"),
+    disarm: () => {
+      for (const hook of exitHooks) process.removeListener("exit", hook);
+    },
+    close: (broken: boolean) => {
+      if (broken) Object.assign(root, { _endWrites: null });
+      return root.close();
+    },
+  };
+  for (const hook of process.listeners("exit")) if (!before.has(hook)) exitHooks.add(hook);
+  root.readerCheck();
+  return environment;
+}
+
+/** LMDB's own counters; `lastTxnId` is the last transaction that readers see. */
+export interface EnvironmentStats {
+  readonly lastTxnId: number;
+  readonly pagesWritten: number;
+  readonly pageFlushes: number;
+  readonly txns: number;
+  readonly timeSync: number;
+  readonly mapSize: number;
+  readonly lastPageNumber: number;
+}
+
+export function environmentStats(environment: Environment): EnvironmentStats {
+  return environment.root.getStats() as EnvironmentStats;
+}
+
+/** One small transaction outside of group commits: at creation, and to raise the epoch. */
+export async function writeNow(environment: Environment, write: () => unknown): Promise<void> {
+  const committed = environment.root.batch(write);
+  const flushed = Promise.resolve(environment.root.flushed);
+  flushed.catch(() => undefined);
+  try {
+    await committed;
+    await flushed;
+  } catch (error) {
+    throw await causeOf(error);
+  }
+}
+
+/** lmdb-js rejects with "see commitError" and keeps the reason in a second promise. */
+export async function causeOf(error: unknown): Promise<unknown> {
+  const cause = (error as { commitError?: Promise<unknown> }).commitError;
+  if (cause === undefined) return error;
+  return Promise.resolve(cause).then(
+    () => error,
+    (reason: unknown) => reason,
+  );
+}

@@ -1,0 +1,290 @@
+/**
+ * The store on LMDB: one group commit in flight, in ONE transaction, acknowledged when it is on disk.
+ *
+ *   commit(group) -> encode (own buffer) -> batch -> write thread: put, visible, fdatasync, meta
+ *                                                       -> `flushed` -> flush check -> done(ok)
+ *
+ * What LMDB was seen to do under failing disks, and the rule here:
+ *   - any error of a commit: the ones after it report success falsely. So the first error ends this
+ *     store for good (fail-stop): it and every later commit get `ok: false`; the broker exits 74.
+ *   - a failed meta write: later writes never settle, and the failing one itself may claim success.
+ *     So a watchdog ends in the same outcome, and flush-check.ts looks for the synced meta record.
+ *   - a full disk rejects cleanly, before anything became visible: `space: true`, the store stays
+ *     usable, and the SAME group may be committed again (that is the probe: the broker grants nothing
+ *     until it works). A full disk met after the transaction became visible is fail-stop too.
+ *   - both promises of a commit reject; both have handlers.
+ *
+ * Kill points: before-commit (encoded, nothing handed over), after-put (handed to the write thread),
+ * before-flush (write thread at work), after-flush (on disk, nobody was told).
+ */
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { assert, COMMIT_WATCHDOG_MS, JumboError, killPoint, messageOf } from "../base/index.ts";
+import { causeOf, type Environment, environmentStats } from "./environment.ts";
+import { FlushCheck } from "./flush-check.ts";
+import { type EncodedGroup, encodeGroup } from "./group.ts";
+import { journalKey } from "./keys.ts";
+import type { CommitGroup, CommitOutcome, Store } from "./types.ts";
+
+/** Records deleted with one commit; they go in lumps, so that most commits don't touch that end. */
+const CUT_RECORDS_PER_COMMIT = 256;
+const CHECK_MS = 10_000;
+const ENOSPC = 28;
+
+/** Where the journal stands. */
+export interface JournalState {
+  /** First record that is still in the file, 0 if there is none. */
+  firstSequence: number;
+  /** Last record, 0 if there is none. */
+  lastSequence: number;
+  /** Records below it are no longer part of the journal, though they may still be in the file. */
+  cutBelow: number;
+  /** CRC of the last record. */
+  chain: number;
+}
+
+export interface LmdbStoreParts {
+  readonly environment: Environment;
+  readonly journal: JournalState;
+  /** Gives the store's lock back. */
+  readonly release: () => void;
+  /** False when another engine took the lock; only a frozen one in another pid namespace can. */
+  readonly stillHeld: () => boolean;
+  readonly watchdogMs?: number;
+}
+
+interface Flight {
+  readonly encoded: EncodedGroup;
+  readonly sequence: number;
+  readonly removedBelow: number;
+  readonly done: (outcome: CommitOutcome) => void;
+  readonly watchdog: NodeJS.Timeout;
+  flushed: boolean;
+}
+
+export class LmdbStore implements Store {
+  readonly #environment: Environment;
+  readonly #journal: JournalState;
+  readonly #release: () => void;
+  readonly #stillHeld: () => boolean;
+  readonly #watchdogMs: number;
+  readonly #flushCheck: FlushCheck;
+  readonly #readerCheck: NodeJS.Timeout;
+  #flushedTransaction: number;
+  #flight: Flight | null = null;
+  #failure: JumboError | null = null;
+  /** True after the watchdog: LMDB's write thread may hang, and nothing of it may be touched. */
+  #hung = false;
+  /** The last commit failed in any way; LMDB's promises of it never settle. */
+  #broken = false;
+  #closed = false;
+  #onIdle: (() => void)[] = [];
+
+  constructor(parts: LmdbStoreParts) {
+    this.#environment = parts.environment;
+    this.#journal = { ...parts.journal };
+    this.#release = parts.release;
+    this.#stillHeld = parts.stillHeld;
+    this.#watchdogMs = parts.watchdogMs ?? COMMIT_WATCHDOG_MS;
+    this.#flushCheck = new FlushCheck(parts.environment.path);
+    this.#flushedTransaction = this.#flushCheck.flushedTransaction();
+    this.#readerCheck = setInterval(() => this.#check(), CHECK_MS);
+    this.#readerCheck.unref();
+  }
+
+  commit(group: CommitGroup, done: (outcome: CommitOutcome) => void): void {
+    assert(this.#flight === null, "a commit is already in flight");
+    assert(!this.#closed, "the store is closed");
+    if (this.#failure !== null) {
+      const error = this.#failure;
+      setImmediate(() => done({ ok: false, error, space: false }));
+      return;
+    }
+    const journal = this.#journal;
+    if (group.journal.length > 0) {
+      assert(group.sequence === journal.lastSequence + 1, "the journal's sequence has a gap");
+    }
+    const encoded = encodeGroup(group, journal.chain, journal.cutBelow);
+    if (encoded.journal === null && encoded.cold.length + encoded.pages.length === 0) {
+      setImmediate(() => done({ ok: true }));
+      return;
+    }
+    const flight: Flight = {
+      encoded,
+      sequence: encoded.journal === null ? journal.lastSequence : group.sequence,
+      removedBelow: this.#removableBelow(),
+      done,
+      watchdog: setTimeout(() => this.#bark(), this.#watchdogMs),
+      flushed: false,
+    };
+    this.#flight = flight;
+    killPoint("before-commit");
+    try {
+      this.#hand(flight);
+    } catch (error) {
+      setImmediate(() => this.#fail(flight, `LMDB refused the group: ${messageOf(error)}`));
+      return;
+    }
+    killPoint("after-put");
+    setImmediate(() => {
+      if (this.#flight === flight) killPoint("before-flush");
+    });
+  }
+
+  /** Free bytes and share for unprivileged processes on the file system that holds the store. */
+  space(): { freeBytes: number; freeShare: number } {
+    const status = statfsSync(dirname(this.#environment.path));
+    return {
+      freeBytes: status.bavail * status.bsize,
+      freeShare: status.blocks === 0 ? 0 : status.bavail / status.blocks,
+    };
+  }
+
+  /** Waits for the commit in flight. After a watchdog failure it leaves LMDB alone. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#flight !== null) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    clearInterval(this.#readerCheck);
+    this.#flushCheck.close();
+    if (this.#hung) return;
+    await this.#environment.close(this.#broken);
+    this.#release();
+  }
+
+  /** LMDB's counters of this environment, for benchmarks and metrics. */
+  stats(): ReturnType<typeof environmentStats> {
+    return environmentStats(this.#environment);
+  }
+
+  /** Removal starts when a whole lump is due, and never takes the last record: it is the anchor. */
+  #removableBelow(): number {
+    const { firstSequence, lastSequence, cutBelow } = this.#journal;
+    const due = Math.min(cutBelow, lastSequence) - firstSequence;
+    return due >= CUT_RECORDS_PER_COMMIT ? firstSequence + CUT_RECORDS_PER_COMMIT : firstSequence;
+  }
+
+  #hand(flight: Flight): void {
+    const { root, cold, pages, journal } = this.#environment;
+    const { encoded } = flight;
+    let appended: Promise<boolean> = Promise.resolve(true);
+    const committed = root.batch(() => {
+      for (const { key, value } of encoded.cold) value ? cold.put(key, value) : cold.remove(key);
+      for (const { key, value } of encoded.pages) value ? pages.put(key, value) : pages.remove(key);
+      if (this.#journal.firstSequence > 0) {
+        for (let n = this.#journal.firstSequence; n < flight.removedBelow; n++) {
+          journal.remove(journalKey(n));
+        }
+      }
+      if (encoded.journal?.value) {
+        appended = journal.put(encoded.journal.key, encoded.journal.value, { append: true });
+      }
+    });
+    const flushed = Promise.resolve(root.flushed);
+    Promise.all([committed, appended, flushed]).then(
+      ([, isNew]) => this.#flushed(flight, isNew),
+      (error: unknown) => this.#rejected(flight, error),
+    );
+    appended.catch(() => undefined);
+    flushed.catch(() => undefined);
+  }
+
+  #flushed(flight: Flight, appended: boolean): void {
+    if (this.#flight !== flight) return;
+    if (!appended) {
+      this.#fail(
+        flight,
+        `journal record ${flight.sequence} is already there (someone else wrote it)`,
+      );
+      return;
+    }
+    let transaction = 0;
+    try {
+      transaction = this.#flushCheck.flushedTransaction();
+    } catch (error) {
+      this.#fail(flight, `the synced meta record can't be read (${messageOf(error)})`);
+      return;
+    }
+    if (transaction <= this.#flushedTransaction) {
+      this.#fail(flight, "LMDB reported a flush, but its synced meta record was not written");
+      return;
+    }
+    this.#flushedTransaction = transaction;
+    flight.flushed = true;
+    killPoint("after-flush");
+    const journal = this.#journal;
+    if (journal.firstSequence > 0) journal.firstSequence = flight.removedBelow;
+    else if (flight.encoded.journal) journal.firstSequence = flight.sequence;
+    journal.lastSequence = flight.sequence;
+    journal.cutBelow = flight.encoded.cutBelow;
+    journal.chain = flight.encoded.chain;
+    this.#land(flight, { ok: true });
+  }
+
+  #rejected(flight: Flight, error: unknown): void {
+    void causeOf(error).then((cause) => this.#judge(flight, cause));
+  }
+
+  #judge(flight: Flight, error: unknown): void {
+    if (this.#flight !== flight) return;
+    const isFull = (error as { code?: unknown }).code === ENOSPC;
+    const visible = environmentStats(this.#environment).lastTxnId;
+    if (isFull && visible === this.#flushedTransaction) {
+      const full = new JumboError(
+        "store_io",
+        `the disk of ${this.#environment.path} is full (a commit found no space) ` +
+          "free some space: the engine goes on by itself",
+        { subject: this.#environment.path, cause: error },
+      );
+      this.#land(flight, { ok: false, error: full, space: true });
+      return;
+    }
+    this.#fail(flight, messageOf(error), error);
+  }
+
+  #bark(): void {
+    const flight = this.#flight;
+    if (flight === null) return;
+    this.#hung = true;
+    this.#environment.disarm();
+    this.#fail(flight, `a commit did not end within ${this.#watchdogMs} ms`);
+  }
+
+  #fail(flight: Flight, problem: string, cause?: unknown): void {
+    if (this.#flight !== flight) return;
+    this.#failure = this.#failed(problem, cause);
+    this.#land(flight, { ok: false, error: this.#failure, space: false });
+  }
+
+  #land(flight: Flight, outcome: CommitOutcome): void {
+    clearTimeout(flight.watchdog);
+    this.#broken = !outcome.ok;
+    this.#flight = null;
+    flight.done(outcome);
+    if (this.#flight !== null) return;
+    const idle = this.#onIdle;
+    this.#onIdle = [];
+    for (const wake of idle) wake();
+  }
+
+  /** By timer: forget readers of dead processes, and make sure that the store is still ours. */
+  #check(): void {
+    let problem = "";
+    try {
+      this.#environment.root.readerCheck();
+      if (!this.#stillHeld()) problem = "its lock was taken by another engine";
+    } catch (error) {
+      problem = messageOf(error);
+    }
+    if (problem !== "") this.#failure ??= this.#failed(problem);
+  }
+
+  #failed(problem: string, cause?: unknown): JumboError {
+    return new JumboError(
+      "store_io",
+      `the store ${this.#environment.path} can't be written any more (${problem}) ` +
+        "look at the disk and start the engine again: it goes on from what is durable",
+      { subject: this.#environment.path, cause },
+    );
+  }
+}

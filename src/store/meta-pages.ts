@@ -1,0 +1,142 @@
+/**
+ * Reads the meta records of a store file without LMDB, which takes them at their word and crashes
+ * (SIGSEGV, SIGBUS) on nonsense. Layout of LMDB data format 2 as lmdb-js 3.5 writes it, on a 64-bit
+ * little-endian machine; each page starts with a header of 24 bytes:
+ *
+ *   page header   0 page number u64 | 8 transaction u64 | 16 pad u16 | 18 flags u16
+ *                 20 lower u16, 22 upper u16 (overflow pages: 20 page count u32) | 24 ...
+ *   meta, at +24  0 magic u32 | 4 version u32 | 8 address u64 | 16 map size u64
+ *                 24 free tree (48) | 72 main tree (48) | 120 last page u64 | 128 transaction u64
+ *   tree          0 pad u32 (free tree: page size) | 4 flags u16 | 6 depth u16 | 8 branch pages u64
+ *                 16 leaf pages u64 | 24 overflow pages u64 | 32 entries u64 | 40 root page u64
+ *
+ * There are three meta records: pages 0 and 1 (transaction n writes page n mod 2 when it becomes
+ * visible) and half a page behind the first (what was last synced; it has no magic). With
+ * `safeRestore` LMDB starts from the newest record that is marked as synced, or else from the older
+ * of the visible ones; `pickMeta` is that rule.
+ */
+export const PAGE_HEADER_BYTES = 24;
+export const META_TXN_OFFSET = 128;
+export const META_BYTES = 144;
+export const NO_ROOT = 2 ** 53;
+const MAGIC = 0xbeefc0de;
+const VERSION = 2;
+const FLAG_META = 0x08;
+/** Set in a meta record whose transaction was visible but not yet synced. */
+const FLAG_NOT_SYNCED = 0x1000;
+const MAP_BYTES_MAX = 2 ** 47;
+
+export interface TreeRecord {
+  readonly flags: number;
+  readonly depth: number;
+  readonly branchPages: number;
+  readonly leafPages: number;
+  readonly overflowPages: number;
+  readonly entries: number;
+  /** NO_ROOT: the tree is empty. */
+  readonly root: number;
+}
+
+export interface MetaRecord {
+  readonly mapSize: number;
+  readonly pageSize: number;
+  readonly free: TreeRecord;
+  readonly main: TreeRecord;
+  readonly lastPage: number;
+  readonly transaction: number;
+  readonly synced: boolean;
+}
+
+/** A u64 as a number; anything from 2^53 up (LMDB's "no page" among it) becomes 2^53. */
+export function readU64(bytes: Buffer, at: number): number {
+  const value = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
+  return Math.min(value, NO_ROOT);
+}
+
+export function readTree(bytes: Buffer, at: number): TreeRecord {
+  return {
+    flags: bytes.readUInt16LE(at + 4),
+    depth: bytes.readUInt16LE(at + 6),
+    branchPages: readU64(bytes, at + 8),
+    leafPages: readU64(bytes, at + 16),
+    overflowPages: readU64(bytes, at + 24),
+    entries: readU64(bytes, at + 32),
+    root: readU64(bytes, at + 40),
+  };
+}
+
+function readMeta(bytes: Buffer, at: number): MetaRecord {
+  return {
+    mapSize: readU64(bytes, at + 16),
+    pageSize: bytes.readUInt32LE(at + 24),
+    free: readTree(bytes, at + 24),
+    main: readTree(bytes, at + 72),
+    lastPage: readU64(bytes, at + 120),
+    transaction: readU64(bytes, at + META_TXN_OFFSET),
+    synced: (bytes.readUInt16LE(at + 28) & FLAG_NOT_SYNCED) === 0,
+  };
+}
+
+/** Why the fixed part of meta page 0 or 1 is not LMDB's, or "". */
+function metaPageProblem(bytes: Buffer, page: number, pageBytes: number): string {
+  const at = page * pageBytes;
+  const magic = bytes.readUInt32LE(at + PAGE_HEADER_BYTES);
+  if (magic !== MAGIC) {
+    return `meta page ${page} has the magic 0x${magic.toString(16)}, not 0x${MAGIC.toString(16)}`;
+  }
+  const version = bytes.readUInt32LE(at + PAGE_HEADER_BYTES + 4);
+  if (version !== VERSION) {
+    return `meta page ${page} is of data format ${version}, not ${VERSION}`;
+  }
+  if (readU64(bytes, at) !== page || (bytes.readUInt16LE(at + 18) & FLAG_META) === 0) {
+    return `page ${page} is not marked as meta page ${page}`;
+  }
+  return "";
+}
+
+function recordProblem(meta: MetaRecord, name: string, pageBytes: number): string {
+  if (meta.pageSize !== pageBytes) return `${name} has the page size ${meta.pageSize}`;
+  if (meta.transaction >= NO_ROOT) return `${name} has an impossible transaction number`;
+  if (meta.lastPage < 1 || meta.lastPage >= 2 ** 40) return `${name} has an impossible last page`;
+  if (meta.mapSize < (meta.lastPage + 1) * pageBytes || meta.mapSize > MAP_BYTES_MAX) {
+    return `${name} has the map size ${meta.mapSize}, with ${meta.lastPage + 1} pages in use`;
+  }
+  for (const tree of [meta.free, meta.main]) {
+    if (tree.root !== NO_ROOT && (tree.root < 2 || tree.root > meta.lastPage)) {
+      return `${name} has a root page ${tree.root} outside its ${meta.lastPage + 1} pages`;
+    }
+  }
+  return "";
+}
+
+/** The later one if it was synced, else the older one; `b` may be all zero (never written). */
+function pickMeta(a: MetaRecord, b: MetaRecord): MetaRecord {
+  if (b.transaction === 0) return a;
+  const latest = a.transaction >= b.transaction ? a : b;
+  if (latest.synced) return latest;
+  return a.transaction > b.transaction ? b : a;
+}
+
+/**
+ * The meta record from which LMDB will recover, or what is wrong with the meta pages. `bytes` are the
+ * first two pages of the file.
+ */
+export function chooseMeta(
+  bytes: Buffer,
+  pageBytes: number,
+): { meta: MetaRecord } | { problem: string } {
+  const names = ["meta page 0", "meta page 1", "the synced meta record"];
+  const offsets = [0, pageBytes, pageBytes / 2];
+  const records: MetaRecord[] = [];
+  for (let i = 0; i < 3; i++) {
+    const problem = i < 2 ? metaPageProblem(bytes, i, pageBytes) : "";
+    if (problem !== "") return { problem };
+    const meta = readMeta(bytes, (offsets[i] as number) + PAGE_HEADER_BYTES);
+    records.push(meta);
+    if (i === 2 && meta.transaction === 0) continue;
+    const wrong = recordProblem(meta, names[i] as string, pageBytes);
+    if (wrong !== "") return { problem: wrong };
+  }
+  const [first, second, synced] = records as [MetaRecord, MetaRecord, MetaRecord];
+  return { meta: pickMeta(pickMeta(first, second), synced) };
+}
