@@ -1,0 +1,366 @@
+/**
+ * Conversations with pilots: hello to bye, one session a connection, one connection a pilot. Bad
+ * frames end their own connection with a `fault` and nobody else's. Every word of a pilot renews
+ * its leases; silence for two heartbeats closes the connection, silence for a lease term expires
+ * what it holds.
+ */
+import {
+  FRAME_BYTES_MAX,
+  HELLO_TIMEOUT_MS,
+  JumboError,
+  type LeaseId,
+  messageOf,
+  type PilotNumber,
+  type RangeIndex,
+  type TaskId,
+} from "../base/index.ts";
+import {
+  decodePayload,
+  type EngineMessage,
+  type Exchange,
+  encodeFrame,
+  type GrantBody,
+  type Hello,
+  type PilotMessage,
+  PROTOCOL_VERSION,
+  type SpanBlock,
+  SpanBlockBuilder,
+} from "../wire/index.ts";
+import type { CoreParts } from "./parts.ts";
+import { applyReport, type ReportEffects, VerdictRuns } from "./reports.ts";
+import { openSession, type Session, setResources, setSecondsLeft } from "./session.ts";
+
+interface Connection {
+  readonly id: number;
+  readonly peer: string;
+  readonly openedMs: number;
+  session: Session | null;
+}
+
+export class Conversations {
+  readonly sessions = new Map<PilotNumber, Session>();
+  readonly effects: ReportEffects = { readyArrived: false, tasks: new Set(), changed: [] };
+  readonly counters = { exchanges: 0, rangesReported: 0, faults: 0, rangesGranted: 0, expired: 0 };
+  /** Called when a session begins or ends. */
+  onSession: (session: Session, joined: boolean) => void = () => {};
+  readonly #parts: CoreParts;
+  readonly #connections = new Map<number, Connection>();
+  #nextSession = 1;
+
+  constructor(parts: CoreParts) {
+    this.#parts = parts;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  opened(connection: number, peer: string): void {
+    const openedMs = this.#nowMs();
+    this.#connections.set(connection, { id: connection, peer, openedMs, session: null });
+  }
+
+  /** A connection is gone. Its pilot may come back: leases stay for a grace, then expire. */
+  closed(connection: number): void {
+    const known = this.#connections.get(connection);
+    this.#connections.delete(connection);
+    const session = known?.session;
+    if (!session || this.sessions.get(session.pilot) !== session) return;
+    this.sessions.delete(session.pilot);
+    const { ledger, options } = this.#parts;
+    const grace = Math.min(options.disconnectGraceMs, options.leaseTermMs);
+    ledger.renew(session.pilot, this.#nowMs() + grace);
+    this.onSession(session, false);
+  }
+
+  receive(connection: number, payload: Uint8Array): void {
+    const known = this.#connections.get(connection);
+    if (!known) return;
+    try {
+      this.#handle(known, decodePayload(payload, "pilot") as PilotMessage);
+    } catch (error) {
+      if (!(error instanceof JumboError)) throw error;
+      this.#fault(known, error);
+    }
+  }
+
+  /** Pushes grants to pilots whose want is parked. Called when ranges became ready. */
+  feedParked(): void {
+    this.effects.readyArrived = false;
+    for (const session of this.sessions.values()) {
+      if (session.want <= 0 || session.draining) continue;
+      const body = this.#grant(session);
+      if (body.spans.length > 0) {
+        this.send(session.connection, { type: "grant", sequence: 0, ...body });
+      }
+    }
+  }
+
+  /** Closes silent and speechless connections, expires leases that are due. */
+  tick(): void {
+    const nowMs = this.#nowMs();
+    const { options, ledger } = this.#parts;
+    for (const connection of this.#connections.values()) {
+      const { session } = connection;
+      if (session ? nowMs - session.heardMs > 2 * options.heartbeatMs + 1_000 : false) {
+        this.#fault(
+          connection,
+          new JumboError(
+            "timed_out",
+            "nothing was heard for two heartbeats (the connection is taken as dead) connect again",
+          ),
+        );
+      } else if (!session && nowMs - connection.openedMs > HELLO_TIMEOUT_MS) {
+        this.#fault(
+          connection,
+          new JumboError("timed_out", "no hello came (a pilot speaks first)"),
+        );
+      }
+    }
+    for (const expired of ledger.expireDue(nowMs)) {
+      this.counters.expired += expired.leases;
+      this.effects.readyArrived = true;
+      for (const task of expired.tasks) this.effects.tasks.add(task);
+    }
+  }
+
+  /** Tells a pilot to give ranges back; started ones are stopped only if `stop`. */
+  recall(pilot: PilotNumber, spans: readonly SpanBlock[], stop: boolean): void {
+    const session = this.sessions.get(pilot);
+    if (session && spans.length > 0) this.send(session.connection, { type: "recall", spans, stop });
+  }
+
+  drain(session: Session, reason: string): void {
+    session.draining = true;
+    session.want = 0;
+    this.send(session.connection, { type: "drain", reason, secondsLeft: -1 });
+  }
+
+  send(connection: number, message: EngineMessage): void {
+    this.#parts.world.send(connection, encodeFrame(message));
+  }
+
+  #nowMs(): number {
+    return this.#parts.world.clock.monotonicMs();
+  }
+
+  #handle(connection: Connection, message: PilotMessage): void {
+    if (message.type === "hello") {
+      this.#hello(connection, message);
+      return;
+    }
+    const { session } = connection;
+    if (!session) {
+      throw new JumboError(
+        "protocol",
+        `${message.type} before hello (the first frame must be hello)`,
+      );
+    }
+    const nowMs = this.#nowMs();
+    session.heardMs = nowMs;
+    this.#parts.ledger.renew(session.pilot, nowMs + this.#parts.options.leaseTermMs);
+    switch (message.type) {
+      case "exchange":
+        this.#exchange(session, message, nowMs);
+        return;
+      case "started":
+        this.#started(session, message.spans);
+        return;
+      case "heartbeat":
+        session.freeSlots = message.freeSlots;
+        setSecondsLeft(session, message.secondsLeft, nowMs);
+        this.send(connection.id, { type: "pulse" });
+        return;
+      case "bundle":
+        session.bundles.set(message.number, this.#parts.book.bundle(message.uri, session.pilot).id);
+        return;
+      case "resources":
+        setResources(session, message.nodes, message.secondsLeft, nowMs);
+        return;
+      case "drain":
+        session.draining = true;
+        session.want = 0;
+        return;
+      case "bye":
+        this.#bye(connection, session);
+        return;
+    }
+  }
+
+  #hello(connection: Connection, hello: Hello): void {
+    const { book, ledger, options } = this.#parts;
+    if (connection.session) throw new JumboError("protocol", "a second hello on one connection");
+    if (!this.#parts.pilotKeys.has(hello.credential)) {
+      throw new JumboError(
+        "unauthorized",
+        "the pilot's credential is not known here (it may be of an earlier store) use the engine's own access file",
+      );
+    }
+    const number = book.pilotNumberOf(hello.pilotId);
+    const known = number === undefined ? undefined : book.pilots.get(number);
+    if (known && hello.generation < known.generation) {
+      throw new JumboError(
+        "conflict",
+        `pilot ${hello.pilotId} has been taken over by generation ${known.generation} (this one is ${hello.generation}) end this process`,
+      );
+    }
+    const pilot = book.pilot(hello.pilotId, hello.generation);
+    const older = this.sessions.get(pilot);
+    if (older) this.#replace(older);
+    const nowMs = this.#nowMs();
+    const session = openSession(hello, {
+      connection: connection.id,
+      number: this.#nextSession++,
+      pilot,
+      peer: connection.peer,
+      nowMs,
+    });
+    connection.session = session;
+    this.sessions.set(pilot, session);
+    const refused = this.#reconcile(session, hello.held);
+    ledger.renew(pilot, nowMs + options.leaseTermMs);
+    this.onSession(session, true);
+    const grant = this.#grant(session);
+    this.send(connection.id, {
+      type: "welcome",
+      version: PROTOCOL_VERSION,
+      engineId: this.#parts.engineId,
+      epoch: ledger.epoch,
+      session: session.number,
+      heartbeatMs: options.heartbeatMs,
+      leaseTermMs: options.leaseTermMs,
+      frameBytesMax: FRAME_BYTES_MAX,
+      refused,
+      grant,
+    });
+  }
+
+  /** The same pilot came back on another connection: the older one is told and closed. */
+  #replace(older: Session): void {
+    const connection = this.#connections.get(older.connection);
+    this.sessions.delete(older.pilot);
+    if (connection) {
+      connection.session = null;
+      this.#fault(
+        connection,
+        new JumboError(
+          "conflict",
+          "the pilot came back on another connection (one pilot has one) this one ends",
+        ),
+      );
+    }
+  }
+
+  #reconcile(session: Session, held: readonly SpanBlock[]): SpanBlock[] {
+    const { ledger } = this.#parts;
+    const list: { lease: LeaseId; task: TaskId; first: RangeIndex; count: number }[] = [];
+    for (const block of held) {
+      for (let i = 0; i < block.size; i++) {
+        list.push({
+          lease: block.lease[i] as LeaseId,
+          task: block.task,
+          first: block.first[i] as RangeIndex,
+          count: block.count[i] as number,
+        });
+      }
+    }
+    const refusedIndexes = new Set(ledger.reconcile(session.pilot, list).refused);
+    this.effects.readyArrived = true;
+    const refused: SpanBlock[] = [];
+    let index = 0;
+    for (const block of held) {
+      const builder = new SpanBlockBuilder(block.task);
+      let size = 0;
+      for (let i = 0; i < block.size; i++, index++) {
+        if (!refusedIndexes.has(index)) continue;
+        builder.add(
+          block.first[i] as number,
+          block.count[i] as number,
+          block.attempt[i] as number,
+          block.grant[i] as number,
+          block.lease[i] as LeaseId,
+        );
+        size++;
+      }
+      this.effects.tasks.add(block.task);
+      if (size > 0) refused.push(...builder.build());
+    }
+    return refused;
+  }
+
+  #exchange(session: Session, message: Exchange, nowMs: number): void {
+    const { committer } = this.#parts;
+    this.counters.exchanges++;
+    session.freeSlots = message.freeSlots;
+    setSecondsLeft(session, message.secondsLeft, nowMs);
+    const verdicts = new VerdictRuns();
+    for (const report of message.reports) {
+      applyReport(this.#parts, session, report, verdicts, this.effects, nowMs);
+    }
+    session.want = message.want;
+    if (message.want > 0) {
+      const body = this.#grant(session);
+      this.send(session.connection, { type: "grant", sequence: message.sequence, ...body });
+    }
+    if (message.reports.length === 0) return;
+    this.counters.rangesReported += verdicts.accepted + verdicts.refused;
+    const frame = encodeFrame({
+      type: "verdicts",
+      sequence: message.sequence,
+      runs: verdicts.runs,
+    });
+    const { connection } = session;
+    committer.afterCommit(() => this.#parts.world.send(connection, frame));
+  }
+
+  #grant(session: Session): GrantBody {
+    if (this.#parts.committer.blocked) return { spans: [], tasks: [], files: [], offsets: [] };
+    const wanted = session.want;
+    const body = this.#parts.granter.grant(session);
+    this.counters.rangesGranted += wanted - session.want;
+    for (const block of body.spans) this.effects.tasks.add(block.task);
+    return body;
+  }
+
+  #started(session: Session, blocks: readonly SpanBlock[]): void {
+    const sink = new VerdictRuns();
+    for (const block of blocks) {
+      for (let i = 0; i < block.size; i++) {
+        this.#parts.ledger.started(
+          session.pilot,
+          block.lease[i] as LeaseId,
+          block.task,
+          block.first[i] as RangeIndex,
+          block.count[i] as number,
+          sink,
+        );
+      }
+    }
+  }
+
+  #bye(connection: Connection, session: Session): void {
+    connection.session = null;
+    this.sessions.delete(session.pilot);
+    const expired = this.#parts.ledger.expirePilot(session.pilot);
+    for (const task of expired.tasks) this.effects.tasks.add(task);
+    this.effects.readyArrived = true;
+    this.onSession(session, false);
+    this.#drop(connection, { type: "bye", reason: "" });
+  }
+
+  #fault(connection: Connection, error: JumboError): void {
+    this.counters.faults++;
+    const { session } = connection;
+    this.#drop(connection, { type: "fault", code: error.code, message: messageOf(error) });
+    if (session && this.sessions.get(session.pilot) === session) {
+      this.sessions.delete(session.pilot);
+      this.onSession(session, false);
+    }
+  }
+
+  #drop(connection: Connection, last: EngineMessage): void {
+    this.send(connection.id, last);
+    this.#connections.delete(connection.id);
+    this.#parts.world.close(connection.id);
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * The core: one loop that drains messages, applies them to the ledger, commits the group and
+ * answers. It is the only writer. Everything that is not deterministic (clock, store, network,
+ * inputs) comes in through `CoreWorld` (parts.ts), so the simulator runs this very class.
+ *
+ *   receive, ask  ->  ledger + books  ->  committer  ->  verdicts, answers, events
+ *                         |  grants leave at once and ride in the next group
+ *
+ * The host calls `opened`, `receive`, `closed` and `ask` for what a batch brings, then `endOfBatch`;
+ * and `tick` ten times a second. Nothing here waits.
+ */
+import { DISK_FREE_BYTES_MIN, HEARTBEAT_MS, LEASE_TERM_MS, type TaskId } from "../base/index.ts";
+import { Ledger } from "../ledger/index.ts";
+import { type SavedShaper, Shaper } from "../shape/index.ts";
+import type { FileRow, Recovered } from "../store/index.ts";
+import { packValue, unpackValue } from "../wire/index.ts";
+import { Book, type TaskEntry } from "./book.ts";
+import { CommandTable, type Reply } from "./command-table.ts";
+import type { CommandMap, CommandName } from "./commands.ts";
+import { Committer } from "./committer.ts";
+import { Conversations } from "./conversations.ts";
+import { Granter } from "./granter.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import type { CoreOptions, CoreParts, CoreWorld } from "./parts.ts";
+import { type RecoverySummary, recover } from "./recovery.ts";
+import { pilotView, taskView } from "./views.ts";
+
+export const CORE_DEFAULTS: CoreOptions = {
+  leaseTermMs: LEASE_TERM_MS,
+  heartbeatMs: HEARTBEAT_MS,
+  disconnectGraceMs: 3_000,
+  freeBytesMin: DISK_FREE_BYTES_MIN,
+};
+
+const SHAPER_KEY = "shaper";
+const SAVE_SHAPER_MS = 10_000;
+const EVENT_MS = 100;
+const SPACE_MS = 1_000;
+
+export class Core {
+  readonly recovery: RecoverySummary;
+  readonly #parts: CoreParts;
+  readonly #conversations: Conversations;
+  readonly #lifecycle: Lifecycle;
+  readonly #commands: CommandTable;
+  #eventsMs = 0;
+  #spaceMs = 0;
+  #savedShaperMs = 0;
+  #reportedSinceSave = 0;
+
+  constructor(world: CoreWorld, recovered: Recovered, options: Partial<CoreOptions> = {}) {
+    const book = new Book();
+    const ledger = new Ledger({ epoch: recovered.epoch });
+    const committer = new Committer({
+      ledger,
+      book,
+      store: world.store,
+      clock: world.clock,
+      lastSequence: recovered.lastSequence,
+      failStop: (message) => world.failStop(message),
+    });
+    this.recovery = recover(recovered, book, ledger, (sequence, bytes) =>
+      committer.inherit(sequence, bytes),
+    );
+    const shaper = restoreShaper(book);
+    const granter = new Granter({
+      ledger,
+      shaper,
+      inputs: world.inputs,
+      clock: world.clock,
+      onChangedFile: (entry, file, what) => this.#fileChanged(entry, file, what),
+    });
+    this.#parts = {
+      world,
+      options: { ...CORE_DEFAULTS, ...options },
+      engineId: recovered.engineId,
+      epoch: recovered.epoch,
+      book,
+      ledger,
+      shaper,
+      granter,
+      committer,
+      pilotKeys: new Set(),
+    };
+    this.#conversations = new Conversations(this.#parts);
+    this.#conversations.onSession = (session, joined) => {
+      if (!joined) shaper.forgetPilot(session.pilot);
+      world.emit({ type: "pilot", joined, view: pilotView(this.#parts, session) });
+    };
+    this.#lifecycle = new Lifecycle(this.#parts);
+    this.#commands = new CommandTable(this.#parts, this.#lifecycle, this.#conversations);
+    this.#resume();
+  }
+
+  /** The ledger's own check of every invariant; for the simulator, tests and verify. */
+  check(): void {
+    this.#parts.ledger.check();
+  }
+
+  opened(connection: number, peer: string): void {
+    this.#conversations.opened(connection, peer);
+  }
+
+  closed(connection: number): void {
+    this.#conversations.closed(connection);
+  }
+
+  receive(connection: number, payload: Uint8Array): void {
+    this.#conversations.receive(connection, payload);
+  }
+
+  ask<Name extends CommandName>(
+    name: Name,
+    ask: CommandMap[Name]["ask"],
+    reply: Reply<Name>,
+  ): void {
+    this.#commands.run(name, ask, reply);
+  }
+
+  /** After each batch: what changed is settled, parked wants are fed, the next group starts. */
+  endOfBatch(): void {
+    const { effects } = this.#conversations;
+    for (const change of effects.changed) this.#reportedChange(change);
+    effects.changed.length = 0;
+    if (effects.readyArrived) {
+      this.#lifecycle.settle(effects.tasks);
+      this.#conversations.feedParked();
+    }
+    if (effects.tasks.size > 0) {
+      this.#lifecycle.settle(effects.tasks);
+      effects.tasks.clear();
+    }
+    this.#parts.committer.pump();
+  }
+
+  tick(): void {
+    const nowMs = this.#parts.world.clock.monotonicMs();
+    this.#conversations.tick();
+    this.#commands.tick(nowMs);
+    this.#lifecycle.sample(nowMs);
+    this.#watchSpace(nowMs);
+    this.#saveShaper(nowMs);
+    this.endOfBatch();
+    this.#parts.committer.tick();
+    this.#emitEvents(nowMs);
+  }
+
+  /** True when everything that was applied is on disk. */
+  get idle(): boolean {
+    return this.#parts.committer.idle;
+  }
+
+  /** No more commits: the host closes the store next. */
+  stop(): void {
+    this.#parts.committer.stop();
+  }
+
+  /** After recovery: open tasks are dispatched again, leases get a full new term. */
+  #resume(): void {
+    const { book, ledger, granter, options, world } = this.#parts;
+    for (const [task, entry] of book.tasks) {
+      if (this.#lifecycle.hasEnded(entry)) continue;
+      granter.admit(entry);
+      this.#conversations.effects.tasks.add(task);
+    }
+    ledger.grantFullTerm(world.clock.monotonicMs() + options.leaseTermMs);
+  }
+
+  #emitEvents(nowMs: number): void {
+    if (nowMs - this.#eventsMs < EVENT_MS) return;
+    this.#eventsMs = nowMs;
+    for (const task of this.#lifecycle.takeTouched()) {
+      const entry = this.#parts.book.tasks.get(task);
+      if (!entry) continue;
+      this.#parts.world.emit({
+        type: "task",
+        view: taskView(this.#parts, this.#lifecycle, entry),
+      });
+    }
+  }
+
+  /** A pilot says that an input is not what was scanned: every open range of the file fails. */
+  #reportedChange(change: { task: number; range: number; what: string }): void {
+    const entry = this.#parts.book.tasks.get(change.task);
+    if (!entry) return;
+    const file = entry.files[entry.table.fileOfRange(change.range)];
+    if (file) this.#fileChanged(entry, file, change.what);
+  }
+
+  #fileChanged(entry: TaskEntry, file: FileRow, what: string): void {
+    const { book, ledger } = this.#parts;
+    const reason = book.reasonId(entry, `input changed: ${what}`);
+    ledger.failReady(entry.row.id as TaskId, file.firstRange, file.ranges, reason);
+    this.#conversations.effects.tasks.add(entry.row.id);
+  }
+
+  #watchSpace(nowMs: number): void {
+    if (nowMs - this.#spaceMs < SPACE_MS) return;
+    this.#spaceMs = nowMs;
+    const { freeBytes } = this.#parts.world.store.space();
+    const enough = freeBytes >= this.#parts.options.freeBytesMin;
+    this.#parts.granter.paused = !enough;
+    // Once a second also those are asked again whom only time held back (quarantine, fitting).
+    this.#conversations.effects.readyArrived = true;
+  }
+
+  /** What was learned of costs survives a restart; a few kilobytes every ten seconds of work. */
+  #saveShaper(nowMs: number): void {
+    if (nowMs - this.#savedShaperMs < SAVE_SHAPER_MS) return;
+    this.#savedShaperMs = nowMs;
+    const { exchanges } = this.#conversations.counters;
+    if (exchanges === this.#reportedSinceSave) return;
+    this.#reportedSinceSave = exchanges;
+    this.#parts.book.putMeta(SHAPER_KEY, packValue(JSON.stringify(this.#parts.shaper.save())));
+  }
+}
+
+function restoreShaper(book: Book): Shaper {
+  const saved = book.meta(SHAPER_KEY);
+  if (!saved) return new Shaper();
+  return Shaper.restore(JSON.parse(unpackValue(saved) as string) as SavedShaper);
+}

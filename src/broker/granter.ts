@@ -1,0 +1,288 @@
+/**
+ * From a want to a grant: the shaper says how many ranges of which task, the ledger leases them in
+ * index order (which finishes files early), and the answer carries what the pilot doesn't know yet:
+ * the task, the files it touches, and byte bounds where a payload can use them.
+ */
+import {
+  assert,
+  type Clock,
+  leaseNumber,
+  RANGES_PER_LEASE_MAX,
+  type TaskId,
+} from "../base/index.ts";
+import { countRuleFor } from "../formats/index.ts";
+import type { Ledger } from "../ledger/index.ts";
+import type { PilotSight, Shaper, TaskSight } from "../shape/index.ts";
+import type { FileRow } from "../store/index.ts";
+import { payloadSeed } from "../task/index.ts";
+import {
+  type FileInfo,
+  type GrantBody,
+  type OffsetColumn,
+  type SpanBlock,
+  SpanBlockBuilder,
+  type TaskInfo,
+} from "../wire/index.ts";
+import type { TaskEntry } from "./book.ts";
+import { coresMax, type Session, secondsLeftOf } from "./session.ts";
+
+/** Reads byte bounds of events; the engine reads them from index files, the simulator has none. */
+export interface InputSource {
+  /** [begin, end) pairs for `events` events from `firstEvent` on. */
+  bounds(file: FileRow, firstEvent: number, events: number): Float64Array;
+  /** "" if the file is as it was scanned, else what changed. May answer from a recent look. */
+  changed(file: FileRow): string;
+}
+
+export interface OpenTask extends TaskSight {
+  readonly entry: TaskEntry;
+  ready: number;
+  leased: number;
+  readonly needsOffsets: boolean;
+}
+
+const EMPTY: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
+/** Spans of one grant: the frame limit holds whatever the offsets add. */
+const SPANS_PER_GRANT_MAX = 8_192;
+const RANGES_WITH_OFFSETS_PER_GRANT_MAX = 16_384;
+
+export class Granter {
+  /** Tasks that may still have ready ranges, in order of number. */
+  readonly open = new Map<number, OpenTask>();
+  /** True while the store's disk is nearly full: what is leased may still be reported. */
+  paused = false;
+  readonly #ledger: Ledger;
+  readonly #shaper: Shaper;
+  readonly #inputs: InputSource;
+  readonly #clock: Clock;
+  readonly #onChangedFile: (entry: TaskEntry, file: FileRow, what: string) => void;
+  #sights: OpenTask[] = [];
+
+  constructor(parts: {
+    ledger: Ledger;
+    shaper: Shaper;
+    inputs: InputSource;
+    clock: Clock;
+    onChangedFile: (entry: TaskEntry, file: FileRow, what: string) => void;
+  }) {
+    this.#ledger = parts.ledger;
+    this.#shaper = parts.shaper;
+    this.#inputs = parts.inputs;
+    this.#clock = parts.clock;
+    this.#onChangedFile = parts.onChangedFile;
+  }
+
+  /** Puts a task among those that are dispatched. */
+  admit(entry: TaskEntry): void {
+    const { spec, id } = entry.row;
+    const command = spec.payload.command;
+    this.#shaper.setHints(id, spec.cost.meanSeconds, spec.cost.cv);
+    const readsBytes = command.some((word) => /\{(slice|offset|bytes)\}/.test(word));
+    this.open.set(id, {
+      entry,
+      task: id,
+      owner: spec.owner,
+      priority: spec.priority,
+      ready: 0,
+      leased: 0,
+      coresPerSlot: spec.payload.cores,
+      hasHints: false,
+      needsOffsets: readsBytes || (spec.payload.mode === "stream" && command[0] !== ":null"),
+    });
+  }
+
+  dismiss(task: number): void {
+    this.open.delete(task);
+  }
+
+  /** Open tasks that have ready ranges this pilot can run, with live counts. */
+  sightsFor(session: Session): readonly OpenTask[] {
+    const sights = this.#sights;
+    sights.length = 0;
+    const cores = coresMax(session);
+    for (const task of this.open.values()) {
+      const counts = this.#ledger.counts(task.task as TaskId);
+      task.ready = counts.ready;
+      task.leased = counts.leased;
+      if (counts.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights.push(task);
+    }
+    return sights;
+  }
+
+  sightOf(session: Session): PilotSight {
+    const held = this.#ledger.openOf(session.pilot);
+    return {
+      pilot: session.pilot,
+      nodeType: session.nodeTypes[0] ?? "",
+      slots: session.slots,
+      freeSlots: session.freeSlots,
+      held,
+      running: Math.min(held, Math.max(0, session.slots - session.freeSlots)),
+      want: session.want,
+      secondsLeft: secondsLeftOf(session, this.#clock.monotonicMs()),
+      roundTripSeconds: 0.001,
+      draining: session.draining,
+      failureStreak: session.failureStreak,
+    };
+  }
+
+  /** Leases what the shaper allots to this pilot now; its want shrinks by what it gets. */
+  grant(session: Session): GrantBody {
+    if (session.want <= 0 || session.draining || this.paused) return EMPTY;
+    const tasks = this.sightsFor(session);
+    if (tasks.length === 0) return EMPTY;
+    const plans = this.#shaper.plan(this.sightOf(session), tasks, this.#clock.monotonicMs());
+    if (plans.length === 0) return EMPTY;
+    const body: MutableBody = { spans: [], tasks: [], files: [], offsets: [] };
+    for (const plan of plans) {
+      const open = this.open.get(plan.task);
+      assert(open, `the shaper planned task ${plan.task}, which is not open`);
+      const most = Math.min(plan.ranges, session.want);
+      session.want -= this.#lease(session, open, most, plan.picks, body);
+    }
+    return body;
+  }
+
+  #lease(
+    session: Session,
+    open: OpenTask,
+    wanted: number,
+    picks: readonly number[] | null,
+    body: MutableBody,
+  ): number {
+    const task = open.task as TaskId;
+    const builder = new SpanBlockBuilder(task);
+    const limit = open.needsOffsets ? Math.min(wanted, RANGES_WITH_OFFSETS_PER_GRANT_MAX) : wanted;
+    let granted = 0;
+    let spans = 0;
+    let picked = 0;
+    while (granted < limit && spans < SPANS_PER_GRANT_MAX) {
+      if (picks && picked >= picks.length) break;
+      const from = picks ? (picks[picked++] as number) : 0;
+      const most = picks ? 1 : Math.min(limit - granted, RANGES_PER_LEASE_MAX);
+      const run = this.#ledger.nextReady(task, from, most);
+      if (!run) break;
+      if (picks && run.first !== from) continue;
+      const changed = this.#changedInput(open.entry, run.first);
+      if (changed) continue;
+      const lease = this.#ledger.grant(task, run.first, run.count, session.pilot);
+      assert(leaseNumber(lease.id) > 0, "a lease has no number");
+      builder.add(run.first, run.count, run.attempts + 1, run.grants + 1, lease.id);
+      this.#describeFiles(session, open, run.first, run.count, body);
+      granted += run.count;
+      spans++;
+    }
+    if (granted === 0) return 0;
+    for (const block of builder.build()) body.spans.push(block);
+    if (!session.knownTasks.has(task)) {
+      session.knownTasks.add(task);
+      body.tasks.push(taskInfoOf(open.entry));
+    }
+    return granted;
+  }
+
+  /** True if the range's file is not what was scanned; its open ranges are failed then. */
+  #changedInput(entry: TaskEntry, range: number): boolean {
+    if (entry.row.spec.input.count !== null) return false;
+    const file = entry.files[entry.table.fileOfRange(range)] as FileRow;
+    const what = this.#inputs.changed(file);
+    if (what === "") return false;
+    this.#onChangedFile(entry, file, what);
+    return true;
+  }
+
+  #describeFiles(
+    session: Session,
+    open: OpenTask,
+    first: number,
+    count: number,
+    body: MutableBody,
+  ): void {
+    const { table, files } = open.entry;
+    let known = session.knownFiles.get(open.task);
+    if (!known) {
+      known = new Set();
+      session.knownFiles.set(open.task, known);
+    }
+    const last = first + count - 1;
+    const lastFile = table.fileOfRange(last);
+    for (let file = table.fileOfRange(first); file <= lastFile; file++) {
+      const row = files[file] as FileRow;
+      if (row.ranges === 0) continue;
+      if (!known.has(file)) {
+        known.add(file);
+        body.files.push(fileInfoOf(open.entry, row));
+      }
+      if (open.needsOffsets && row.indexPath !== "") {
+        const from = Math.max(first, row.firstRange);
+        const to = Math.min(last, row.firstRange + row.ranges - 1);
+        body.offsets.push(this.#offsetsOf(open, row, from, to - from + 1));
+      }
+    }
+  }
+
+  #offsetsOf(open: OpenTask, row: FileRow, first: number, count: number): OffsetColumn {
+    const per = open.entry.row.spec.eventsPerRange;
+    const firstEvent = (first - row.firstRange) * per;
+    const events = Math.min(count * per, row.events - firstEvent);
+    const bounds = this.#inputs.bounds(row, firstEvent, events);
+    assert(bounds.length === events * 2, `index of ${row.path} is short`);
+    const offsets = new Float64Array(count * 2);
+    for (let i = 0; i < count; i++) {
+      const lastEvent = Math.min((i + 1) * per, events) - 1;
+      offsets[2 * i] = bounds[2 * i * per] as number;
+      offsets[2 * i + 1] = bounds[2 * lastEvent + 1] as number;
+    }
+    return { task: open.task as TaskId, first, offsets };
+  }
+}
+
+interface MutableBody extends GrantBody {
+  readonly spans: SpanBlock[];
+  readonly tasks: TaskInfo[];
+  readonly files: FileInfo[];
+  readonly offsets: OffsetColumn[];
+}
+
+function taskInfoOf(entry: TaskEntry): TaskInfo {
+  const { spec, id } = entry.row;
+  const { payload, output } = spec;
+  return {
+    task: id as TaskId,
+    name: spec.name,
+    taskDir: spec.taskDir,
+    eventsPerRange: spec.eventsPerRange,
+    command: payload.command,
+    mode: payload.mode,
+    channel: payload.channel,
+    cores: payload.cores,
+    gpus: 0,
+    nodes: 1,
+    environment: Object.entries(payload.environment).flat(),
+    passEnvironment: payload.passEnvironment,
+    timeoutSeconds: payload.timeoutSeconds,
+    outputName: output.name,
+    allowEmpty: output.allowEmpty,
+    recordsPerEvent: output.recordsPerEvent ?? -1,
+    countRule: countRuleFor(output.merge),
+  };
+}
+
+function fileInfoOf(entry: TaskEntry, row: FileRow): FileInfo {
+  const isCount = entry.row.spec.input.count !== null;
+  return {
+    task: entry.row.id as TaskId,
+    file: row.file,
+    firstRange: row.firstRange,
+    ranges: row.ranges,
+    events: row.events,
+    path: row.path,
+    tree: row.tree,
+    format: isCount ? "count" : row.format,
+    sizeBytes: isCount ? -1 : row.sizeBytes,
+    mtimeMs: isCount ? -1 : row.mtimeMs,
+    seed: payloadSeed(entry.row.spec.seed, row.file).toString(),
+    header: row.header,
+    footer: row.footer,
+  };
+}

@@ -1,0 +1,28 @@
+/**
+ * The pool for jobs of 5 ms and more: scan, merge, Arrow export. Each room brings its own worker
+ * file; the pool only keeps threads warm and bounded.
+ *
+ * `atomics: "disabled"`: the default busy-waits on a shared counter between jobs, which takes a
+ * core away from payloads.
+ */
+import { availableParallelism } from "node:os";
+import { Piscina } from "piscina";
+
+export interface JobPool {
+  /** Runs `job` in a worker whose file is `worker`; rejects with what the job threw. */
+  run(worker: URL, job: unknown): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export function openPool(threadsMax = Math.max(1, availableParallelism())): JobPool {
+  const piscina = new Piscina({
+    minThreads: 0,
+    maxThreads: threadsMax,
+    idleTimeout: 5_000,
+    atomics: "disabled",
+  });
+  return {
+    run: (worker, job) => piscina.run(job, { filename: worker.href }),
+    close: () => piscina.destroy(),
+  };
+}
