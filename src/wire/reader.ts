@@ -27,6 +27,7 @@ export class Reader {
   /** Spans and reported ranges of this message so far; spans.ts and the codecs check them. */
   spans = 0;
   ranges = 0;
+  #view: DataView | null = null;
 
   reset(payload: Uint8Array): void {
     this.bytes = payload;
@@ -38,6 +39,14 @@ export class Reader {
 
   release(): void {
     this.bytes = NOTHING;
+    this.#view = null;
+  }
+
+  /** A view of the payload, for columns; made when a message has some. */
+  view(): DataView {
+    const bytes = this.bytes;
+    this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.#view;
   }
 
   fail(what: string, why: string, right: string): never {

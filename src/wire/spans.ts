@@ -73,65 +73,62 @@ function checkSpan(first: number, count: number, lease: number): void {
 
 function putColumns(out: Writer, block: SpanBlock, epoch: number): void {
   const n = block.size;
-  const firsts = block.first;
-  let base = firsts[0]!;
-  for (let i = 1; i < n; i++) if (firsts[i]! < base) base = firsts[i]!;
+  const base = leastOf(block.first, n);
   out.unsigned(base, RANGES_PER_TASK_MAX - 1, "base");
+  // One past the last range fits too: a column reaches 2^32 beyond its base, checked here.
+  assert(base + TWO_32 + RANGES_PER_LEASE_MAX <= RANGES_PER_TASK_MAX || endsWithin(block), ENDS);
+  out.reserve(WIRE_SPAN_BYTES * n + 25);
+  const firstAt = out.binHeader(4 * n);
+  const countAt = out.binHeader(2 * n);
+  const attemptAt = out.binHeader(n);
+  const grantAt = out.binHeader(2 * n);
+  const leaseAt = out.binHeader(4 * n);
+  const view = out.view;
+  const leaseBase = epoch * TWO_32;
+  const { first, count, attempt, grant, lease } = block;
+  let sound = true;
   for (let i = 0; i < n; i++) {
-    checkSpan(firsts[i]!, block.count[i]!, block.lease[i]! - epoch * TWO_32);
+    const offset = first[i]! - base;
+    const ranges = count[i]!;
+    const starts = attempt[i]!;
+    const grants = grant[i]!;
+    const number = lease[i]! - leaseBase;
+    sound =
+      sound &&
+      offset >>> 0 === offset &&
+      (ranges & 0xffff) === ranges &&
+      (starts & 0xff) === starts &&
+      (grants & 0xffff) === grants &&
+      number >>> 0 === number &&
+      ranges !== 0 &&
+      number !== 0;
+    view.setUint32(firstAt + 4 * i, offset, true);
+    view.setUint16(countAt + 2 * i, ranges, true);
+    view.setUint8(attemptAt + i, starts);
+    view.setUint16(grantAt + 2 * i, grants, true);
+    view.setUint32(leaseAt + 4 * i, number, true);
   }
-  putColumn32(out, firsts, base, n, "first range");
-  putColumn16(out, block.count, n, RANGES_PER_LEASE_MAX, "count of a span");
-  putColumn8(out, block.attempt, n);
-  putColumn16(out, block.grant, n, GRANT_MAX, "grant number");
-  putColumn32(out, block.lease, epoch * TWO_32, n, "lease number");
+  assert(sound, FITS);
 }
 
-function putColumn32(
-  out: Writer,
-  from: ArrayLike<number>,
-  base: number,
-  n: number,
-  what: string,
-): void {
-  let at = out.binHeader(4 * n);
-  const bytes = out.bytes;
-  for (let i = 0; i < n; i++) {
-    const value = from[i]! - base;
-    const whole = value >>> 0;
-    assert(whole === value, `${what} does not fit a column (SpanBlockBuilder splits such blocks)`);
-    bytes[at++] = whole;
-    bytes[at++] = whole >>> 8;
-    bytes[at++] = whole >>> 16;
-    bytes[at++] = whole >>> 24;
+const WIRE_SPAN_BYTES = 13;
+const ENDS = "a span ends beyond 2^53-1";
+const FITS = "a value does not fit its column (SpanBlockBuilder splits blocks that are too wide)";
+
+function leastOf(values: ArrayLike<number>, n: number): number {
+  let least = values[0]!;
+  for (let i = 1; i < n; i++) {
+    const value = values[i]!;
+    if (value < least) least = value;
   }
+  return least;
 }
 
-function putColumn16(
-  out: Writer,
-  from: ArrayLike<number>,
-  n: number,
-  max: number,
-  what: string,
-): void {
-  let at = out.binHeader(2 * n);
-  const bytes = out.bytes;
-  for (let i = 0; i < n; i++) {
-    const value = from[i]!;
-    assert(value >>> 0 === value && value <= max, `${what} does not fit a column`);
-    bytes[at++] = value;
-    bytes[at++] = value >>> 8;
+function endsWithin(block: SpanBlock): boolean {
+  for (let i = 0; i < block.size; i++) {
+    if (block.first[i]! + block.count[i]! > RANGES_PER_TASK_MAX) return false;
   }
-}
-
-function putColumn8(out: Writer, from: ArrayLike<number>, n: number): void {
-  let at = out.binHeader(n);
-  const bytes = out.bytes;
-  for (let i = 0; i < n; i++) {
-    const value = from[i]!;
-    assert(value >>> 0 === value && value <= ATTEMPT_MAX, "attempt does not fit a column");
-    bytes[at++] = value;
-  }
+  return true;
 }
 
 export function readBlock(from: Reader): SpanBlock {
@@ -184,68 +181,135 @@ function readColumns(from: Reader, task: TaskId, leaseBase: number): SpanBlock {
   const attemptAt = from.column(size, "column of attempts");
   const grantAt = from.column(2 * size, "column of grants");
   const leaseAt = from.column(4 * size, "column of leases");
-  const bytes = from.bytes;
-  const first = new Float64Array(size);
-  const count = new Uint16Array(size);
-  const grant = new Uint16Array(size);
-  const lease = new Float64Array(size) as unknown as Float64Array & ArrayLike<LeaseId>;
-  const least = readColumn32(bytes, firstAt, size, base, first);
-  if (least !== 0) from.fail("base", "is not the smallest first", "the smallest first as base");
-  const ranges = readColumn16(bytes, countAt, size, count);
-  if (ranges < 0) from.fail("column of counts", "holds a 0", "1 or more ranges a span");
-  const last = endOf(first, count, size);
-  if (last > RANGES_PER_TASK_MAX) from.fail("span", "ends beyond 2^53-1", "less");
-  from.ranges += ranges;
-  const attempt = new Uint8Array(size);
-  for (let i = 0; i < size; i++) attempt[i] = bytes[attemptAt + i]!;
-  readColumn16(bytes, grantAt, size, grant);
-  if (readColumn32(bytes, leaseAt, size, leaseBase, lease) === 0) {
-    from.fail("column of leases", "holds a 0", "lease numbers from 1");
+  const at: ColumnStarts = { firstAt, countAt, attemptAt, grantAt, leaseAt };
+  const block =
+    size <= PLAIN_COLUMNS_MAX
+      ? plainColumns(from, task, size, base, leaseBase, at)
+      : typedColumns(from, task, size, base, leaseBase, at);
+  if (base + TWO_32 + RANGES_PER_LEASE_MAX > RANGES_PER_TASK_MAX && !endsWithin(block)) {
+    from.fail("span", "ends beyond 2^53-1", "less");
   }
+  return block;
+}
+
+interface ColumnStarts {
+  readonly firstAt: number;
+  readonly countAt: number;
+  readonly attemptAt: number;
+  readonly grantAt: number;
+  readonly leaseAt: number;
+}
+
+/** The checks that need the whole columns; the loops gather what they need on the way. */
+function checkColumns(from: Reader, least: number, leastCount: number, leastLease: number): void {
+  if (least !== 0) from.fail("base", "is not the smallest first", "the smallest first as base");
+  if (leastCount === 0) from.fail("column of counts", "holds a 0", "1 or more ranges a span");
+  if (leastLease === 0) from.fail("column of leases", "holds a 0", "lease numbers from 1");
+}
+
+/** Up to here plain arrays are cheaper to make than five views. */
+const PLAIN_COLUMNS_MAX = 32;
+
+function plainColumns(
+  from: Reader,
+  task: TaskId,
+  size: number,
+  base: number,
+  leaseBase: number,
+  at: ColumnStarts,
+): SpanBlock {
+  const first: number[] = [];
+  const count: number[] = [];
+  const attempt: number[] = [];
+  const grant: number[] = [];
+  const lease: LeaseId[] = [];
+  const { firstAt, countAt, attemptAt, grantAt, leaseAt } = at;
+  const view = from.view();
+  let least = TWO_32;
+  let leastCount = TWO_32;
+  let leastLease = TWO_32;
+  for (let i = 0; i < size; i++) {
+    const offset = view.getUint32(firstAt + 4 * i, true);
+    const ranges = view.getUint16(countAt + 2 * i, true);
+    const number = view.getUint32(leaseAt + 4 * i, true);
+    if (offset < least) least = offset;
+    if (ranges < leastCount) leastCount = ranges;
+    if (number < leastLease) leastLease = number;
+    first.push(base + offset);
+    count.push(ranges);
+    attempt.push(view.getUint8(attemptAt + i));
+    grant.push(view.getUint16(grantAt + 2 * i, true));
+    lease.push((leaseBase + number) as LeaseId);
+    from.ranges += ranges;
+  }
+  checkColumns(from, least, leastCount, leastLease);
   return { task, size, first, count, attempt, grant, lease };
 }
 
-/** Fills `to` with base + column; returns the smallest entry of the column. */
-function readColumn32(
-  bytes: Uint8Array,
-  start: number,
-  n: number,
+/**
+ * Typed columns are cut from a slab that blocks share: an ArrayBuffer for each would cost more
+ * than the decoding. A block that is kept keeps its slab, at most SLAB_BYTES, alive.
+ */
+const SLAB_BYTES = 64 * 1024;
+const SPAN_BYTES = 21;
+let slab = new ArrayBuffer(SLAB_BYTES);
+let slabUsed = 0;
+let claimed = slab;
+
+function typedColumns(
+  from: Reader,
+  task: TaskId,
+  size: number,
   base: number,
-  to: Float64Array,
-): number {
+  leaseBase: number,
+  at: ColumnStarts,
+): SpanBlock {
+  const need = (SPAN_BYTES * size + 7) & ~7;
+  const start = claim(need);
+  const buffer = claimed;
+  const first = new Float64Array(buffer, start, size);
+  const lease = new Float64Array(buffer, start + 8 * size, size);
+  const count = new Uint16Array(buffer, start + 16 * size, size);
+  const grant = new Uint16Array(buffer, start + 18 * size, size);
+  const attempt = new Uint8Array(buffer, start + 20 * size, size);
+  const { firstAt, countAt, attemptAt, grantAt, leaseAt } = at;
+  const view = from.view();
   let least = TWO_32;
-  let at = start;
-  for (let i = 0; i < n; i++) {
-    const value =
-      (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
-    at += 4;
-    if (value < least) least = value;
-    to[i] = base + value;
-  }
-  return least;
-}
-
-/** Fills `to` and returns the sum of its entries, or -1 if one of them is 0. */
-function readColumn16(bytes: Uint8Array, start: number, n: number, to: Uint16Array): number {
+  let leastCount = TWO_32;
+  let leastLease = TWO_32;
   let sum = 0;
-  let least = 0x1_0000;
-  let at = start;
-  for (let i = 0; i < n; i++) {
-    const value = bytes[at]! | (bytes[at + 1]! << 8);
-    at += 2;
-    if (value < least) least = value;
-    sum += value;
-    to[i] = value;
+  for (let i = 0; i < size; i++) {
+    const offset = view.getUint32(firstAt + 4 * i, true);
+    const ranges = view.getUint16(countAt + 2 * i, true);
+    const number = view.getUint32(leaseAt + 4 * i, true);
+    if (offset < least) least = offset;
+    if (ranges < leastCount) leastCount = ranges;
+    if (number < leastLease) leastLease = number;
+    first[i] = base + offset;
+    count[i] = ranges;
+    attempt[i] = view.getUint8(attemptAt + i);
+    grant[i] = view.getUint16(grantAt + 2 * i, true);
+    lease[i] = leaseBase + number;
+    sum += ranges;
   }
-  return least === 0 ? -1 : sum;
+  from.ranges += sum;
+  checkColumns(from, least, leastCount, leastLease);
+  const leases = lease as ArrayLike<number> as ArrayLike<LeaseId>;
+  return { task, size, first, count, attempt, grant, lease: leases };
 }
 
-/** One past the largest range of the block. */
-function endOf(first: Float64Array, count: Uint16Array, n: number): number {
-  let end = 0;
-  for (let i = 0; i < n; i++) {
-    const here = first[i]! + count[i]!;
-    if (here > end) end = here;
+/** Sets `claimed` to a buffer with `need` bytes free (a multiple of 8) and returns where. */
+function claim(need: number): number {
+  if (need > SLAB_BYTES / 4) {
+    claimed = new ArrayBuffer(need);
+    return 0;
   }
-  return end;
+  if (slabUsed + need > SLAB_BYTES) {
+    slab = new ArrayBuffer(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const start = slabUsed;
+  slabUsed += need;
+  claimed = slab;
+  return start;
 }

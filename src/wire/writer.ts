@@ -11,7 +11,7 @@
  * A value outside its documented domain is a programmer's error (assertion); one that is merely
  * too large comes from data (a long path, a huge message) and is a JumboError "protocol".
  */
-import { assert, JumboError, STRING_BYTES_MAX } from "../base/index.ts";
+import { AssertionFailure, assert, JumboError, STRING_BYTES_MAX } from "../base/index.ts";
 
 const FIRST_BYTES = 64 * 1024;
 const TWO_32 = 0x1_0000_0000;
@@ -30,6 +30,7 @@ export function tooLarge(what: string, size: number, limit: number): JumboError 
 
 export class Writer {
   bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  view = new DataView(this.bytes.buffer);
   position = 0;
 
   /** Makes room for `count` more bytes. Every put calls it, so none can overrun. */
@@ -40,6 +41,7 @@ export class Writer {
     const grown = Buffer.allocUnsafeSlow(length);
     grown.set(this.bytes.subarray(0, this.position));
     this.bytes = grown;
+    this.view = new DataView(grown.buffer);
   }
 
   array(length: number): void {
@@ -54,23 +56,23 @@ export class Writer {
     this.reserve(9);
     const bytes = this.bytes;
     if (value < 0x80) {
-      assert(value === (value | 0), `${what} is no whole number`);
+      if (value !== (value | 0)) throw notWhole(what, value);
       bytes[this.position++] = value;
       return;
     }
     if (value >= TWO_32) {
-      assert(Number.isSafeInteger(value), `${what} is no safe integer`);
+      if (!Number.isSafeInteger(value)) throw notWhole(what, value);
       this.#float(value);
       return;
     }
     const whole = value >>> 0;
-    assert(whole === value, `${what} is no whole number`);
+    if (whole !== value) throw notWhole(what, value);
     this.#smallest(whole);
   }
 
   /** A finite number >= -1. */
   real(value: number, what: string): void {
-    assert(value >= -1 && value < Number.POSITIVE_INFINITY, `${what} is ${value}, not >= -1`);
+    if (!(value >= -1 && value < Number.POSITIVE_INFINITY)) throw notReal(what, value);
     this.reserve(9);
     if (value === -1) this.bytes[this.position++] = 0xff;
     else if (value >>> 0 === value) this.#smallest(value);
@@ -184,5 +186,13 @@ export class Writer {
 
 function outside(what: string, value: number, max: number): Error {
   if (value > max) return tooLarge(what, value, max);
-  assert(false, `${what} is ${value} where an unsigned integer is due`);
+  return new AssertionFailure(`${what} is ${value} where an unsigned integer is due`);
+}
+
+function notWhole(what: string, value: number): Error {
+  return new AssertionFailure(`${what} is ${value} where a whole number below 2^53 is due`);
+}
+
+function notReal(what: string, value: number): Error {
+  return new AssertionFailure(`${what} is ${value} where a finite number >= -1 is due`);
 }
