@@ -1,0 +1,210 @@
+/**
+ * Pilots' connections on one side, the core on the other, batches between. It knows frames and
+ * limits, nothing of what messages mean: the core decodes, answers, and says when to close.
+ *
+ *   sockets --bytes--> Peer --payloads--> one ToCore batch a turn of the event loop --> core
+ *   sockets <--corked- Peer <--frames---- one FromCore batch <------------------------- core
+ *
+ * One bad peer never hurts others: whatever it sends or does not read ends at a limit of its own
+ * connection, with a `fault` frame where there is something to say.
+ */
+import type { Socket } from "node:net";
+import { assert, type PilotAddress } from "../base/index.ts";
+import { type CorePort, FrameGatherer, type FromCore, forEachFrame } from "../broker/index.ts";
+import { GatewayCounters } from "./counters.ts";
+import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
+import { type Listener, openListener } from "./listener.ts";
+import { Peer } from "./peer.ts";
+
+/** A core's port that may say how many bytes of frames it has not looked at yet. */
+export interface GatewayPort extends CorePort {
+  readonly backlogBytes?: number;
+}
+
+export interface GatewayOptions {
+  readonly listen: readonly PilotAddress[];
+  /** Pilot key in hex: the external key of TLS listeners, asked at each handshake. */
+  readonly pilotKey: () => string;
+  readonly limits?: Partial<GatewayLimits>;
+  /** First connection number; gateways that share a core need ranges of their own. */
+  readonly firstConnection?: number;
+}
+
+const CHECK_INTERVAL_MS = 1_000;
+/** How often a core that is behind is asked again. */
+const BACKLOG_INTERVAL_MS = 5;
+
+export class Gateway {
+  readonly counters = new GatewayCounters();
+  readonly #port: GatewayPort;
+  readonly #limits: GatewayLimits;
+  readonly #peers = new Map<number, Peer>();
+  /** Connections that the core was told of, with their first frame, and has not closed. */
+  readonly #known = new Set<number>();
+  readonly #gatherer = new FrameGatherer();
+  readonly #touched: Peer[] = [];
+  #listeners: Listener[] = [];
+  #opened: { connection: number; peer: string }[] = [];
+  #closed: number[] = [];
+  #nextConnection: number;
+  #flushPlanned = false;
+  #coreBehind = false;
+  #stopped = false;
+  readonly #checkTimer: NodeJS.Timeout;
+
+  constructor(port: GatewayPort, options: GatewayOptions) {
+    this.#port = port;
+    this.#limits = { ...GATEWAY_LIMITS, ...options.limits };
+    this.#nextConnection = options.firstConnection ?? 1;
+    const shortest = Math.min(this.#limits.helloTimeoutMs, this.#limits.frameTimeoutMs);
+    const everyMs = Math.min(CHECK_INTERVAL_MS, this.#limits.lingerMs, shortest) / 2;
+    this.#checkTimer = setInterval(() => this.#check(), everyMs);
+    this.#checkTimer.unref();
+    port.onBatch((batch) => this.#fromCore(batch));
+  }
+
+  /** Where it listens, as an access file names it: `unix:/path`, `tcp://host:port`, `tls://...`. */
+  get addresses(): string[] {
+    return this.#listeners.map((listener) => listener.address);
+  }
+
+  async listen(options: GatewayOptions): Promise<void> {
+    try {
+      for (const address of options.listen) {
+        const listener = await openListener(address, {
+          pilotKey: options.pilotKey,
+          handshakeTimeoutMs: this.#limits.helloTimeoutMs,
+          onSocket: (socket, peer) => this.#accept(socket, peer),
+          onHandshakeFailed: () => {
+            this.counters.handshakesFailed++;
+          },
+        });
+        this.#listeners.push(listener);
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Takes no more connections, lets the last frames out, and ends the others. */
+  async close(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    for (const listener of this.#listeners) listener.close();
+    this.#listeners = [];
+    const peers = [...this.#peers.values()];
+    for (const peer of peers) peer.close();
+    const endMs = performance.now() + this.#limits.lingerMs;
+    while (this.#peers.size > 0 && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    for (const peer of this.#peers.values()) peer.destroy();
+    clearInterval(this.#checkTimer);
+    this.#flush();
+  }
+
+  #accept(socket: Socket, name: string): void {
+    const connection = this.#nextConnection++;
+    assert(connection <= 0xffff_ffff, "connection numbers are used up");
+    const events = {
+      frame: (peer: Peer, payload: Uint8Array) => this.#frame(peer, payload),
+      gone: (peer: Peer) => this.#gone(peer),
+    };
+    const { counters } = this;
+    const peer = new Peer(socket, connection, name, performance.now(), {
+      limits: this.#limits,
+      counters,
+      events,
+    });
+    counters.connections++;
+    counters.opened++;
+    this.#peers.set(connection, peer);
+    if (this.#peers.size > this.#limits.sessionsMax) {
+      counters.refusedFull++;
+      peer.fault(
+        "refused",
+        `${this.#limits.sessionsMax} pilots are connected (no more are taken) try again later`,
+      );
+      return;
+    }
+    if (this.#coreBehind) peer.setCoreBehind(true);
+  }
+
+  #frame(peer: Peer, payload: Uint8Array): void {
+    if (!this.#known.has(peer.connection)) {
+      this.#known.add(peer.connection);
+      this.#opened.push({ connection: peer.connection, peer: peer.name });
+    }
+    this.#gatherer.add(peer.connection, payload);
+    this.#plan();
+  }
+
+  #gone(peer: Peer): void {
+    this.counters.connections--;
+    this.counters.closed++;
+    this.#peers.delete(peer.connection);
+    if (!this.#known.delete(peer.connection)) return;
+    this.#closed.push(peer.connection);
+    this.#plan();
+  }
+
+  /** Behind the poll phase, so that one batch holds what all sockets had to say. */
+  #plan(): void {
+    if (this.#flushPlanned) return;
+    this.#flushPlanned = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushPlanned = false;
+    const frames = this.#gatherer.take();
+    if (frames === null && this.#opened.length === 0 && this.#closed.length === 0) return;
+    const batch = { opened: this.#opened, frames, closed: this.#closed };
+    this.#opened = [];
+    this.#closed = [];
+    this.counters.batchesIn++;
+    this.#port.post(batch);
+    if (!this.#coreBehind) this.#watchBacklog();
+  }
+
+  /** Nobody is read while the core has too much before it: memory stays bounded. */
+  #watchBacklog(): void {
+    const behind = (this.#port.backlogBytes ?? 0) > this.#limits.backlogBytesMax;
+    if (behind !== this.#coreBehind) {
+      this.#coreBehind = behind;
+      for (const peer of this.#peers.values()) peer.setCoreBehind(behind);
+    }
+    if (behind && !this.#stopped) setTimeout(() => this.#watchBacklog(), BACKLOG_INTERVAL_MS);
+  }
+
+  #fromCore(batch: FromCore): void {
+    const touched = this.#touched;
+    if (batch.frames !== null) {
+      forEachFrame(batch.frames, (connection, frame) => {
+        const peer = this.#peers.get(connection);
+        if (peer === undefined) return;
+        peer.write(frame);
+        touched.push(peer);
+      });
+    }
+    for (const peer of touched) peer.flush();
+    touched.length = 0;
+    for (const connection of batch.close) {
+      this.#known.delete(connection);
+      this.#peers.get(connection)?.close();
+    }
+  }
+
+  #check(): void {
+    const nowMs = performance.now();
+    for (const peer of this.#peers.values()) peer.check(nowMs);
+  }
+}
+
+/** Opens every listener, or none: throws JumboError("conflict" or "usage") naming the address. */
+export async function startGateway(port: GatewayPort, options: GatewayOptions): Promise<Gateway> {
+  const gateway = new Gateway(port, options);
+  await gateway.listen(options);
+  return gateway;
+}

@@ -1,0 +1,212 @@
+/**
+ * One connection of a pilot: bytes in become frames, frames out become bytes, within limits.
+ *
+ *   open --> closing (last frames are on their way, nothing is read) --> gone
+ *
+ * Memory of a peer is bounded: an unfinished frame (at most the frame limit, checked before it is
+ * kept) and an outbox (at most outboxBytesMax). From half a full outbox on the peer is not read,
+ * so that it can't ask for more than it takes; a full one, or one that stands still, drops it.
+ */
+import type { Socket } from "node:net";
+import {
+  type ErrorCode,
+  FRAME_BYTES_MAX,
+  HELLO_FRAME_BYTES_MAX,
+  JumboError,
+  messageOf,
+} from "../base/index.ts";
+import { encodeFrame, FrameSplitter } from "../wire/index.ts";
+import type { GatewayCounters } from "./counters.ts";
+import type { GatewayLimits } from "./limits.ts";
+
+export interface PeerEvents {
+  /** A whole frame's payload; valid until the next turn of the event loop has begun. */
+  frame(peer: Peer, payload: Uint8Array): void;
+  /** The transport is gone. Called once. */
+  gone(peer: Peer): void;
+}
+
+export class Peer {
+  readonly connection: number;
+  readonly name: string;
+  readonly #socket: Socket;
+  readonly #splitter = new FrameSplitter(HELLO_FRAME_BYTES_MAX);
+  readonly #limits: GatewayLimits;
+  readonly #counters: GatewayCounters;
+  readonly #events: PeerEvents;
+  readonly #openedMs: number;
+  #spoken = false;
+  #closing = false;
+  #gone = false;
+  #corked = false;
+  /** Older frames were still waiting when this batch's first one came. */
+  #behind = false;
+  /** Why it is not read at the moment. */
+  #outboxHigh = false;
+  #coreBehind = false;
+  /** When the unfinished frame began, or -1. */
+  #frameBeganMs = -1;
+  /** When the outbox last moved, while something is in it. */
+  #outboxMovedMs = 0;
+  #outboxBytesSeen = 0;
+  #closingMs = 0;
+
+  constructor(
+    socket: Socket,
+    connection: number,
+    name: string,
+    nowMs: number,
+    parts: { limits: GatewayLimits; counters: GatewayCounters; events: PeerEvents },
+  ) {
+    this.connection = connection;
+    this.name = name;
+    this.#socket = socket;
+    this.#limits = parts.limits;
+    this.#counters = parts.counters;
+    this.#events = parts.events;
+    this.#openedMs = nowMs;
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("drain", () => this.#drained());
+    // What went wrong with a transport is of no use to the engine: its close is what counts.
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#closed());
+  }
+
+  get closing(): boolean {
+    return this.#closing || this.#gone;
+  }
+
+  /** Queues a whole frame, prefix included; `flush` sends what was queued since the last one. */
+  write(frame: Uint8Array): void {
+    if (this.closing) return;
+    const waiting = this.#socket.writableLength;
+    if (waiting > 0 && waiting + frame.length > this.#limits.outboxBytesMax) {
+      this.#counters.tooSlowOut++;
+      this.#socket.destroy();
+      return;
+    }
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#behind = waiting > 0;
+      this.#socket.cork();
+    }
+    this.#counters.framesOut++;
+    this.#counters.bytesOut += frame.length;
+    // A frame that waits behind older ones is copied: it would keep its whole batch in memory.
+    this.#socket.write(this.#behind ? Buffer.from(frame) : frame);
+  }
+
+  flush(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+    if (this.#socket.writableLength > this.#limits.outboxBytesMax / 2) {
+      this.#outboxHigh = true;
+      this.#socket.pause();
+    }
+  }
+
+  /** Ends the connection once what is queued has been sent. */
+  close(): void {
+    if (this.closing) return;
+    this.flush();
+    this.#closing = true;
+    this.#closingMs = performance.now();
+    this.#socket.end();
+    // Unread bytes at close would make the kernel reset the connection and lose the last frames.
+    this.#socket.resume();
+  }
+
+  /** Says why, and ends the connection. */
+  fault(code: ErrorCode, message: string): void {
+    if (this.closing) return;
+    this.write(encodeFrame({ type: "fault", code, message }));
+    this.close();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  setCoreBehind(behind: boolean): void {
+    if (this.#coreBehind === behind) return;
+    this.#coreBehind = behind;
+    if (behind && !this.closing) this.#socket.pause();
+    else this.#resume();
+  }
+
+  /** Looks for waits that have lasted too long; called about once a second. */
+  check(nowMs: number): void {
+    const limits = this.#limits;
+    if (this.#gone) return;
+    if (this.#closing) {
+      if (nowMs - this.#closingMs > limits.lingerMs) this.#socket.destroy();
+      return;
+    }
+    const waiting = this.#socket.writableLength;
+    if (waiting === 0 || this.#socket.bytesWritten - waiting !== this.#outboxBytesSeen) {
+      this.#outboxBytesSeen = this.#socket.bytesWritten - waiting;
+      this.#outboxMovedMs = nowMs;
+    } else if (nowMs - this.#outboxMovedMs > limits.outboxTimeoutMs) {
+      this.#counters.tooSlowOut++;
+      this.#socket.destroy();
+      return;
+    }
+    if (!this.#spoken && nowMs - this.#openedMs > limits.helloTimeoutMs) {
+      this.#counters.tooSlowIn++;
+      this.fault("timed_out", "no hello came (a pilot speaks first) say hello once connected");
+    } else if (this.#frameBeganMs >= 0 && this.#paused) {
+      this.#frameBeganMs = nowMs;
+    } else if (this.#frameBeganMs >= 0 && nowMs - this.#frameBeganMs > limits.frameTimeoutMs) {
+      this.#counters.tooSlowIn++;
+      const seconds = limits.frameTimeoutMs / 1000;
+      this.fault(
+        "timed_out",
+        `a frame did not end (it has ${seconds} s from its first byte) write frames whole`,
+      );
+    }
+  }
+
+  get #paused(): boolean {
+    return this.#outboxHigh || this.#coreBehind;
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.closing) return;
+    this.#counters.bytesIn += chunk.length;
+    let payloads: Uint8Array[];
+    try {
+      payloads = this.#splitter.push(chunk);
+    } catch (error) {
+      this.#counters.malformed++;
+      this.fault(error instanceof JumboError ? error.code : "protocol", messageOf(error));
+      return;
+    }
+    if (payloads.length > 0) {
+      if (!this.#spoken) {
+        this.#spoken = true;
+        this.#splitter.setLimit(FRAME_BYTES_MAX);
+      }
+      this.#counters.framesIn += payloads.length;
+      for (const payload of payloads) this.#events.frame(this, payload);
+    }
+    if (this.#splitter.pendingBytes === 0) this.#frameBeganMs = -1;
+    else if (payloads.length > 0 || this.#frameBeganMs < 0) this.#frameBeganMs = performance.now();
+  }
+
+  #drained(): void {
+    this.#outboxMovedMs = performance.now();
+    this.#outboxHigh = false;
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (!this.#paused) this.#socket.resume();
+  }
+
+  #closed(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#events.gone(this);
+  }
+}
