@@ -19,6 +19,7 @@ export interface FileScan {
   readonly tree: string;
   /** The path payloads get: the input itself, or its decompressed copy in the scratch folder. */
   readonly path: string;
+  /** Size and time of change of `path`: what a pilot checks before and after each use. */
   readonly sizeBytes: number;
   readonly mtimeMs: number;
   /** sha256 of the original input file, hex. */
@@ -37,6 +38,23 @@ export interface ScanOptions {
   readonly tree: string;
   /** Folder for decompressed copies. */
   readonly scratch: string;
+  /** Where `prepareInput` already ran for this path: it is not read and hashed a second time. */
+  readonly prepared?: PreparedInput;
+}
+
+/** An input that is a regular file, hashed, and decompressed where it was a gzip. */
+export interface PreparedInput {
+  /** The input as named. */
+  readonly source: string;
+  /** The input itself, or its decompressed copy in the scratch folder. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  /** Of the input as named, hex. */
+  readonly sha256: string;
+  /** Size and time of the input as named when it was first looked at. */
+  readonly sourceSizeBytes: number;
+  readonly sourceMtimeMs: number;
 }
 
 export interface EventFormat {
@@ -63,6 +81,8 @@ export interface MergePart {
   /** `r<range>`: for messages and for member names of a zip merge. */
   readonly label: string;
   readonly bytes: Uint8Array;
+  /** Name of the output file in its attempt's folder: the tail of a zip merge's member name. */
+  readonly name?: string;
 }
 
 /** Where a merger writes; the merge room makes it durable. `bytes` written in order. */

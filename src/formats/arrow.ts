@@ -1,0 +1,33 @@
+/**
+ * Arrow IPC input, file ("ARROW1" ... footer) and stream variant: events are rows, counted from the
+ * headers of the record batches; clusters are record batches. arrow-walk.ts knows the framing.
+ */
+import { closeSync } from "node:fs";
+import { EVENTS_PER_FILE_MAX } from "../base/index.ts";
+import { isArrow, walkArrow } from "./arrow-walk.ts";
+import { binaryFormat } from "./binary-format.ts";
+import { inputError, openInput, readFully } from "./input-file.ts";
+
+export const arrow = binaryFormat({
+  name: "arrow",
+  recognise: (_path, head) => isArrow(head),
+  async scan(input) {
+    const fd = openInput(input.path);
+    try {
+      const walk = walkArrow((offset, length) => readFully(fd, offset, length), input.sizeBytes);
+      const { variant, rows: events, starts: clusters } = walk;
+      if (events > EVENTS_PER_FILE_MAX) {
+        throw inputError(
+          input.source,
+          `holds ${events} events`,
+          "events of one file are numbered in 32 bits",
+          "split it into several files",
+        );
+      }
+      const notes = variant === "stream" && !walk.hasEnd ? ["stream without its end mark"] : [];
+      return { variant, events, tree: "", clusters, notes };
+    } finally {
+      closeSync(fd);
+    }
+  },
+});

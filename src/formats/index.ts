@@ -1,0 +1,15 @@
+/** Everything about the bytes of events: recognise, count, index, slice, merge. */
+export * from "./arrow-manifest.ts";
+export * from "./count-rule.ts";
+export * from "./detect.ts";
+export * from "./index-file.ts";
+export {
+  checkUnchanged,
+  HEAD_BYTES,
+  hashFile,
+  prepareInput,
+  readHead,
+} from "./input-file.ts";
+export * from "./manifest-columns.ts";
+export * from "./slice.ts";
+export * from "./types.ts";
