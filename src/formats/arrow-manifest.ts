@@ -9,7 +9,6 @@
  * memory as soon as it is on its way to the file. Numbers that may pass 2^32 are uint64 and go
  * through pairs of u32, never through bigints. Docs: docs/reference/manifest.md.
  */
-import { writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import {
   AsyncByteQueue,
@@ -86,23 +85,27 @@ function dictionaryTypes(): Map<string, Dictionary> {
   return types;
 }
 
-/** Takes what the Arrow writer emits and writes it to the file at once: no queue grows. */
-class FileSink extends AsyncByteQueue<Uint8Array> {
-  readonly #fd: number;
+/** Hands on what the Arrow writer emits at once: no queue grows. */
+class TargetSink extends AsyncByteQueue<Uint8Array> {
+  readonly #target: ManifestTarget;
 
-  constructor(fd: number) {
+  constructor(target: ManifestTarget) {
     super();
-    this.#fd = fd;
+    this.#target = target;
   }
 
   override write(chunk: unknown): void {
     assert(ArrayBuffer.isView(chunk), "the Arrow writer emits bytes");
-    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+    this.#target.write(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
   }
 }
 
-/** Writes a manifest into an open file; the caller syncs, renames and closes. */
+/** Where a manifest goes; the bytes are valid during the call only. */
+export interface ManifestTarget {
+  write(bytes: Uint8Array): void;
+}
+
+/** Writes a manifest; the caller makes it durable. */
 export class ManifestWriter {
   readonly #writer = new RecordBatchFileWriter();
   readonly #types = dictionaryTypes();
@@ -110,7 +113,7 @@ export class ManifestWriter {
   readonly #schema: Schema;
   rows = 0;
 
-  constructor(fd: number, metadata: Map<string, string>, dictionaries: ManifestDictionaries) {
+  constructor(target: ManifestTarget, metadata: Map<string, string>, dictionaries: ManifestDictionaries) {
     const texts: Record<string, readonly string[]> = {
       ...dictionaries,
       state: MANIFEST_STATE_NAMES,
@@ -122,7 +125,7 @@ export class ManifestWriter {
       ([name, kind, nullable]) => new Field(name, this.#typeOf(kind), nullable),
     );
     this.#schema = new Schema(fields, metadata);
-    this.#writer.reset(new FileSink(fd), this.#schema);
+    this.#writer.reset(new TargetSink(target), this.#schema);
   }
 
   /** Appends the batch's rows; the batch may be cleared and reused afterwards. */
