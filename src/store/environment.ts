@@ -7,16 +7,17 @@
  * One environment, one file DIR/store.mdb beside its lock table DIR/store.mdb-lock, three tables:
  * cold, journal, pages.
  */
-import { open as lmdbOpen, type RootDatabase } from "lmdb";
+import { type Database as LmdbDatabase, open as lmdbOpen, type RootDatabase } from "lmdb";
 
 export const STORE_FILE = "store.mdb";
 export const PAGE_BYTES = 4096;
-/** cold, journal, pages, and room for one later table. */
+export const TABLE_NAMES = ["cold", "journal", "pages"] as const;
+/** Those, and room for one later. */
 const TABLES_MAX = 4;
 
 type Options = Parameters<typeof lmdbOpen>[0] & { safeRestore: boolean; trackMetrics: boolean };
 export type Bytes = Uint8Array;
-export type Database = ReturnType<RootDatabase<Bytes, Bytes>["openDB"]> & {
+export type Database = LmdbDatabase<Bytes, Bytes> & {
   put(key: Bytes, value: Bytes, options?: { append: boolean }): Promise<boolean>;
 };
 
@@ -51,7 +52,8 @@ export function openEnvironment(path: string): Environment {
     trackMetrics: true,
   };
   const root = lmdbOpen<Bytes, Bytes>(options);
-  const table = (name: string): Database => root.openDB({ ...plain, name }) as Database;
+  const table = (name: (typeof TABLE_NAMES)[number]): Database =>
+    root.openDB({ ...plain, name }) as Database;
   const environment = {
     path,
     root,

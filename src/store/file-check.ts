@@ -1,27 +1,42 @@
 /**
- * Checks a store file before LMDB may open it: size, meta pages, and that the file is long enough.
+ * Checks a store file before LMDB may open it: LMDB takes the file at its word, and a truncated,
+ * zeroed or bit-flipped one ends the process with SIGSEGV or SIGBUS. Three looks, all read-only:
+ * its kind and size, the meta pages (meta-pages.ts), and everything LMDB would follow from the meta
+ * record that it will recover from (page-walk.ts).
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { damaged } from "./damage.ts";
-import { PAGE_BYTES } from "./environment.ts";
+import { PAGE_BYTES, TABLE_NAMES } from "./environment.ts";
 import { chooseMeta, type MetaRecord } from "./meta-pages.ts";
+import { type EntrySink, type WalkSummary, walkStore } from "./page-walk.ts";
 
-/** Throws `store_damaged` unless LMDB can open the file safely. */
-export function checkStoreFile(path: string): MetaRecord {
+/** Throws `store_damaged` unless LMDB can use the file safely. `sink` receives every entry. */
+export function checkStoreFile(path: string, sink?: EntrySink): WalkSummary {
   const descriptor = openSync(path, "r");
   try {
     const status = fstatSync(descriptor);
     if (!status.isFile()) throw damaged(path, "it is no regular file");
-    if (status.size === 0) throw damaged(path, "it is empty");
-    if (status.size < 2 * PAGE_BYTES) {
-      throw damaged(path, `it has ${status.size} bytes, less than two pages`);
+    const meta = readMeta(path, descriptor, status.size);
+    const file = { path, descriptor, bytes: status.size, pageBytes: PAGE_BYTES };
+    const summary = walkStore(file, meta, sink);
+    for (const name of TABLE_NAMES) {
+      if (!summary.entries.has(name)) {
+        throw damaged(path, `it is an LMDB file, but not one that Jumbo made: no tree "${name}"`);
+      }
     }
-    const head = Buffer.alloc(2 * PAGE_BYTES);
-    readSync(descriptor, head, 0, head.length, 0);
-    const chosen = chooseMeta(head, PAGE_BYTES);
-    if ("problem" in chosen) throw damaged(path, chosen.problem);
-    return chosen.meta;
+    return summary;
   } finally {
     closeSync(descriptor);
   }
+}
+
+function readMeta(path: string, descriptor: number, bytes: number): MetaRecord {
+  if (bytes === 0) throw damaged(path, "it is empty");
+  if (bytes < 2 * PAGE_BYTES)
+    throw damaged(path, `it has only ${bytes} bytes, less than two pages`);
+  const head = Buffer.alloc(2 * PAGE_BYTES);
+  readSync(descriptor, head, 0, head.length, 0);
+  const chosen = chooseMeta(head, PAGE_BYTES);
+  if ("problem" in chosen) throw damaged(path, chosen.problem);
+  return chosen.meta;
 }

@@ -15,6 +15,7 @@ import type {
   TaskPhaseName,
   TaskRow,
 } from "./rows.ts";
+import type { Table } from "./types.ts";
 
 export const ROW_VERSION = 1;
 
@@ -190,4 +191,35 @@ export function encodeReasonRow(row: ReasonRow): Uint8Array {
 export function decodeReasonRow(bytes: Uint8Array): ReasonRow {
   const f = fieldsOf("reason", bytes, 3);
   return { task: integer("reason", f[0]), id: integer("reason", f[1]), text: text("reason", f[2]) };
+}
+
+type RowTable = Exclude<Table, "meta">;
+
+/** Decodes a row of any table, with the key that it says it belongs under. */
+export function decodeRow(
+  table: RowTable,
+  bytes: Uint8Array,
+): { row: TaskRow | FileRow | BundleRow | PilotRow | ReasonRow; key: number[] } {
+  switch (table) {
+    case "task": {
+      const row = decodeTaskRow(bytes);
+      return { row, key: [row.id] };
+    }
+    case "file": {
+      const row = decodeFileRow(bytes);
+      return { row, key: [row.task, row.file] };
+    }
+    case "bundle": {
+      const row = decodeBundleRow(bytes);
+      return { row, key: [row.id] };
+    }
+    case "pilot": {
+      const row = decodePilotRow(bytes);
+      return { row, key: [row.number] };
+    }
+    case "reason": {
+      const row = decodeReasonRow(bytes);
+      return { row, key: [row.task, row.id] };
+    }
+  }
 }
