@@ -22,7 +22,9 @@ import { Hints, type SavedHints } from "./hints.ts";
 import { gammaQuantile } from "./laws.ts";
 import { CostOrder } from "./order.ts";
 import { Quarantine } from "./quarantine.ts";
+import { type HolderSight, type RecallOrder, recallOrders } from "./recall.ts";
 import { Shares } from "./shares.ts";
+import { COPY_SHARE_MAX, type CopyCandidate, chooseCopies, slowness } from "./speculate.ts";
 
 /** What the broker knows of a pilot at this moment. */
 export interface PilotSight {
@@ -100,6 +102,11 @@ const UNLIMITED = Number.POSITIVE_INFINITY;
 interface FleetRow {
   slots: number;
   free: number;
+  running: number;
+  lastMs: number;
+  /** Slot-seconds spent running, and predicted seconds of what was done: the node's pace. */
+  busySeconds: number;
+  doneSeconds: number;
 }
 
 export class Shaper {
@@ -114,6 +121,8 @@ export class Shaper {
   #slotsTotal = 0;
   #freeTotal = 0;
   #reason: Reason = REASON.granted;
+  #doneSeconds = 0;
+  #copySeconds = 0;
 
   constructor(options: ShaperOptions = {}) {
     this.#prefetches = options.prefetch ?? true;
@@ -123,7 +132,7 @@ export class Shaper {
 
   /** What to grant now; empty when nothing. */
   plan(pilot: PilotSight, tasks: readonly TaskSight[], nowMs: number): GrantPlan[] {
-    const row = this.#see(pilot);
+    const row = this.#see(pilot, nowMs);
     const most = this.#most(pilot, nowMs);
     const plans: GrantPlan[] = [];
     if (most <= 0) return plans;
@@ -177,7 +186,7 @@ export class Shaper {
 
   /**
    * Learns from a report of `ranges` finished ranges. `weightSum`: sum of their weights where the
-   * task has hints (see weightOf), else 0.
+   * task has hints (see weightOf), else 0. `pilot`: who ran them, so that slow nodes are known.
    */
   observe(
     task: number,
@@ -186,8 +195,11 @@ export class Shaper {
     cost: CostSums,
     nowMs: number,
     weightSum = 0,
+    pilot = 0,
   ): void {
     if (!(ranges > 0)) return;
+    const row = pilot === 0 ? undefined : this.#fleet.get(pilot);
+    if (row !== undefined) row.doneSeconds += this.#predicted(task, nodeType, ranges, weightSum);
     const info = this.#owners.get(task);
     if (info !== undefined) {
       const mean = this.costs.mean(task, nodeType);
@@ -195,7 +207,30 @@ export class Shaper {
       this.shares.charge(info.owner, (cost.wallSum - predicted) * info.cores);
     }
     this.costs.observe(task, nodeType, ranges, cost, nowMs);
+    if (cost.wallSum > 0) this.#doneSeconds += cost.wallSum;
     if (weightSum > 0) this.#hints.get(task)?.observe(ranges, cost.wallSum, weightSum);
+  }
+
+  /** How many times slower than predicted the pilot's node is; 1 while too little was seen. */
+  slowness(pilot: number, task: number, nodeType: string): number {
+    const row = this.#fleet.get(pilot);
+    if (row === undefined) return 1;
+    const meanSeconds = this.costs.mean(task, nodeType);
+    const { busySeconds, doneSeconds, running } = row;
+    return slowness({ busySeconds, doneSeconds, running, meanSeconds });
+  }
+
+  /** What to take back now: see recall.ts. `hungry`: free slots that nothing ready can fill. */
+  recallFor(holders: readonly HolderSight[], hungry: number): RecallOrder[] {
+    return recallOrders(holders, hungry);
+  }
+
+  /** Which running ranges get a second copy now: see speculate.ts. Charges the budget. */
+  copiesFor(candidates: readonly CopyCandidate[], freeSlots: number): CopyCandidate[] {
+    const budget = COPY_SHARE_MAX * this.#doneSeconds - this.#copySeconds;
+    const chosen = chooseCopies(candidates, freeSlots, budget);
+    for (const { predictedSeconds } of chosen) this.#copySeconds += predictedSeconds;
+    return chosen;
   }
 
   /** Seconds from an allocation's begin to its first start: the S of its queue. */
@@ -291,9 +326,21 @@ export class Shaper {
     return shaper;
   }
 
-  #see(pilot: PilotSight): FleetRow {
+  #predicted(task: number, nodeType: string, ranges: number, weightSum: number): number {
+    const scale = weightSum > 0 ? (this.#hints.get(task)?.scale ?? -1) : -1;
+    if (scale > 0) return scale * weightSum;
+    return ranges * Math.max(0, this.costs.mean(task, nodeType));
+  }
+
+  #see(pilot: PilotSight, nowMs: number): FleetRow {
     let row = this.#fleet.get(pilot.pilot);
-    if (row === undefined) this.#fleet.set(pilot.pilot, (row = { slots: 0, free: 0 }));
+    if (row === undefined) {
+      row = { slots: 0, free: 0, running: 0, lastMs: nowMs, busySeconds: 0, doneSeconds: 0 };
+      this.#fleet.set(pilot.pilot, row);
+    }
+    if (nowMs > row.lastMs) row.busySeconds += ((nowMs - row.lastMs) * row.running) / 1000;
+    row.lastMs = nowMs;
+    row.running = pilot.running;
     const unstarted = pilot.held - pilot.running;
     const free = pilot.freeSlots > unstarted ? pilot.freeSlots - unstarted : 0;
     this.#slotsTotal += pilot.slots - row.slots;

@@ -5,4 +5,6 @@ export * from "./hints.ts";
 export * from "./laws.ts";
 export * from "./order.ts";
 export * from "./quarantine.ts";
+export * from "./recall.ts";
 export * from "./shares.ts";
+export * from "./speculate.ts";
