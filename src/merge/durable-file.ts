@@ -47,9 +47,11 @@ export class DurableFile implements MergeTarget {
     this.#hash.update(bytes);
     this.bytes += bytes.length;
     if (this.#used + bytes.length > BUFFER_BYTES) this.#flush();
-    if (bytes.length > BUFFER_BYTES) return this.#writeOut(bytes);
-    this.#buffer.set(bytes, this.#used);
-    this.#used += bytes.length;
+    if (bytes.length > BUFFER_BYTES) this.#writeOut(bytes);
+    else {
+      this.#buffer.set(bytes, this.#used);
+      this.#used += bytes.length;
+    }
   }
 
   /** Makes it durable under its final name. */

@@ -172,7 +172,8 @@ class Sweep {
     const last = batch.lastEvent0[row] as number;
     const entry = this.#head.inputs[input];
     if (!entry || last < first || last >= entry.events) {
-      return this.complain(`range ${range}: events ${first}..${last} are not in input ${input}`);
+      this.complain(`range ${range}: events ${first}..${last} are not in input ${input}`);
+      return;
     }
     if (this.#fileNames[batch.fileIndex[row] as number] !== entry.source) {
       this.complain(`range ${range}: its file is not the one of input ${input}`);
