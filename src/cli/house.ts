@@ -1,0 +1,174 @@
+/**
+ * Puts the rooms together into a running engine: core, listeners for pilots, merge, HTTP API, and
+ * the access file by which others find it. `serve` and `run` both live in one of these.
+ *
+ *   store DIR/   data.mdb ...     the books (LMDB)
+ *                access.json      addresses and credentials, mode 0600, replaced at each start
+ *                scratch/         decompressed inputs, indexes, merge scratch
+ *                pilots.sock      unix socket for pilots on this machine
+ */
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type AccessFile, JumboError, type PilotAddress } from "../base/index.ts";
+import { type Engine, type JobPool, startEngine } from "../broker/index.ts";
+import { type Gateway, startGateway } from "../gateway/index.ts";
+import { createToken, type HttpServer, startHttp } from "../http/index.ts";
+import { MERGE_WORKER, MergeCoordinator } from "../merge/index.ts";
+import { scanTask } from "../scan/index.ts";
+import type { TaskFile, TaskSpec } from "../task/index.ts";
+import { VERSION } from "./version.ts";
+
+export interface HouseOptions {
+  readonly storeDir: string;
+  /** null: `scratch` in the store's folder. Pilots' nodes must see it. */
+  readonly scratchDir: string | null;
+  readonly pool: JobPool;
+  readonly inline: boolean;
+  /** Listeners for pilots beside the unix socket in the store's folder. */
+  readonly listen: readonly PilotAddress[];
+  /** null: no HTTP API (`run`). */
+  readonly http: { readonly host: string; readonly port: number } | null;
+  readonly keepBundles: boolean;
+  readonly leaseTermMs?: number;
+  readonly log: (line: string) => void;
+  /** The books can't be trusted any more: end the process, code 74, without another word to it. */
+  readonly onFailStop: (message: string) => void;
+}
+
+export interface House {
+  readonly engine: Engine;
+  readonly access: AccessFile;
+  readonly accessPath: string;
+  readonly scratchDir: string;
+  scan(spec: TaskSpec): Promise<TaskFile[]>;
+  /** Ends listeners, merge and core in this order; what is acknowledged is on disk. */
+  close(): Promise<void>;
+}
+
+const PILOT_KEY = "pilot key";
+const OWNER_TOKEN = "owner token";
+/** A unix socket's path is short on every system; a deep store gets one in the temporary folder. */
+const SOCKET_PATH_BYTES_MAX = 100;
+
+export async function openHouse(options: HouseOptions): Promise<House> {
+  const storeDir = resolve(options.storeDir);
+  const engine = await startEngine({
+    storeDir,
+    inline: options.inline,
+    core: options.leaseTermMs === undefined ? {} : { leaseTermMs: options.leaseTermMs },
+  });
+  const { pool } = options;
+  engine.client.onEvent((event) => {
+    if (event.type === "failstop") options.onFailStop(event.message);
+  });
+  const closers: (() => Promise<void>)[] = [() => engine.stop()];
+  const close = async () => {
+    for (const end of closers.splice(0)) await end();
+  };
+  try {
+    const scratchDir = scratchOf(storeDir, options.scratchDir);
+    mkdirSync(scratchDir, { recursive: true });
+    const scan = (spec: TaskSpec) => scanTask(spec, { scratch: scratchDir, pool });
+    const pilotKey = await secretOf(engine, PILOT_KEY, () => randomBytes(32).toString("hex"));
+    await engine.client.ask("setPilotKeys", { keys: [pilotKey] });
+    const gateway = await openGateway(engine, storeDir, options.listen, pilotKey);
+    closers.unshift(() => gateway.close());
+    const merge = new MergeCoordinator(engine.client, {
+      runJob: (job) => pool.run(MERGE_WORKER, job),
+      keepBundles: options.keepBundles,
+      log: options.log,
+    });
+    closers.unshift(() => merge.stop());
+    let http: HttpServer | null = null;
+    let token = "";
+    if (options.http) {
+      token = await secretOf(engine, OWNER_TOKEN, () => createOwnerToken(engine));
+      http = await startHttp(engine.client, {
+        ...options.http,
+        scan,
+        gateway: () => gateway.counters,
+        version: VERSION,
+      });
+      const server = http;
+      closers.unshift(() => server.close());
+    }
+    const access: AccessFile = {
+      schema: "access/1",
+      engineId: engine.engineId,
+      pid: process.pid,
+      http: http?.url ?? "",
+      pilots: gateway.addresses,
+      token,
+      pilotKey,
+    };
+    const accessPath = writeAccess(storeDir, access);
+    await merge.start();
+    return { engine, access, accessPath, scratchDir, scan, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export function scratchOf(storeDir: string, scratchDir: string | null): string {
+  return resolve(scratchDir ?? join(storeDir, "scratch"));
+}
+
+/** Reads a secret from the store, or makes it at the first start. */
+async function secretOf(
+  engine: Engine,
+  key: string,
+  make: () => string | Promise<string>,
+): Promise<string> {
+  const { value } = await engine.client.ask("getMeta", { key });
+  if (value !== null) return value;
+  const made = await make();
+  await engine.client.ask("putMeta", { key, value: made });
+  return made;
+}
+
+async function createOwnerToken(engine: Engine): Promise<string> {
+  const owner = process.env["USER"] ?? "owner";
+  const made = await createToken(engine.client, { owner, scope: "admin", expiresWallMs: 0 });
+  return made.token;
+}
+
+async function openGateway(
+  engine: Engine,
+  storeDir: string,
+  listen: readonly PilotAddress[],
+  pilotKey: string,
+): Promise<Gateway> {
+  const inStore = join(storeDir, "pilots.sock");
+  const path =
+    Buffer.byteLength(inStore) <= SOCKET_PATH_BYTES_MAX
+      ? inStore
+      : join(tmpdir(), `jumbo-${engine.engineId.slice(0, 12)}.sock`);
+  return await startGateway(engine.port, {
+    listen: [{ kind: "unix", path }, ...listen],
+    pilotKey: () => pilotKey,
+  });
+}
+
+/** Written beside and renamed, so that a reader never sees half of it. */
+function writeAccess(storeDir: string, access: AccessFile): string {
+  const path = join(storeDir, "access.json");
+  const partial = `${path}.partial`;
+  rmSync(partial, { force: true });
+  writeFileSync(partial, `${JSON.stringify(access, null, 2)}\n`, { mode: 0o600 });
+  chmodSync(partial, 0o600);
+  renameSync(partial, path);
+  return path;
+}
+
+/** `HOST:PORT`, `[v6]:PORT` or `PORT`; port 0 picks one. Throws `usage`. */
+export function parseHostPort(text: string, flag: string): { host: string; port: number } {
+  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:]*):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (!match || port > 65_535) {
+    throw new JumboError("usage", `${flag} "${text}" is not understood (it is no HOST:PORT) write e.g. 127.0.0.1:0; port 0 picks a free one`, { subject: flag });
+  }
+  return { host: (match[1] || "127.0.0.1").replace(/^\[|\]$/g, ""), port };
+}

@@ -1,0 +1,55 @@
+/**
+ * The program: names every command, turns every error into one line on standard error and one exit
+ * code of the table. What a command does is in the file that its action calls.
+ */
+import { Command, CommanderError } from "commander";
+import { EXIT, JumboError, messageOf } from "../base/index.ts";
+import { registerEngineCommands } from "./engine-commands.ts";
+import { registerPilotCommands } from "./pilot-commands.ts";
+import { printError } from "./output.ts";
+import { registerStoreCommands } from "./store-commands.ts";
+import { registerTaskCommands } from "./task-commands.ts";
+import { VERSION } from "./version.ts";
+
+function program(): Command {
+  const jumbo = new Command("jumbo")
+    .description("Event-level processing engine: every event exactly once, on whatever cores are alive")
+    .version(VERSION, "-V, --version")
+    .showHelpAfterError("(`jumbo help` lists the commands)")
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "jumbo: error: ")) });
+  registerEngineCommands(jumbo);
+  registerTaskCommands(jumbo);
+  registerStoreCommands(jumbo);
+  registerPilotCommands(jumbo);
+  for (const command of everyCommand(jumbo)) command.exitOverride();
+  return jumbo;
+}
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap((child) => everyCommand(child))];
+}
+
+async function main(): Promise<number> {
+  const jumbo = program();
+  try {
+    await jumbo.parseAsync(process.argv);
+    return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const style = process.argv.includes("json") ? "json" : "text";
+    if (error instanceof JumboError) {
+      printError(style, error);
+      return error.exitCode;
+    }
+    process.stderr.write(`jumbo: unexpected error, please report it: ${error instanceof Error ? error.stack : messageOf(error)}\n`);
+    return EXIT.workFailed;
+  }
+}
+
+// Standard output may be a pipe whose reader has left: that is the reader's choice, not an error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(EXIT.ok);
+});
+process.exit(await main());
