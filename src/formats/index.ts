@@ -11,5 +11,6 @@ export {
   readHead,
 } from "./input-file.ts";
 export * from "./manifest-columns.ts";
+export { mergeRule } from "./merge-rules.ts";
 export * from "./slice.ts";
 export * from "./types.ts";
