@@ -4,7 +4,7 @@
  * port: messages have their own strict codec.
  */
 import { Packr, Unpackr } from "msgpackr";
-import { assert } from "../base/index.ts";
+import { assert, JumboError, messageOf } from "../base/index.ts";
 import { guardValue } from "./guard.ts";
 
 const VALUE_NESTING_MAX = 32;
@@ -21,7 +21,15 @@ export function packValue(value: unknown): Uint8Array {
 /** The value again; bins are copies. Throws JumboError "protocol" for what packValue can't make. */
 export function unpackValue(bytes: Uint8Array): unknown {
   guardValue(bytes, VALUE_NESTING_MAX);
-  return unpackr.unpack(bytes);
+  try {
+    return unpackr.unpack(bytes);
+  } catch (error) {
+    throw new JumboError(
+      "protocol",
+      `bad msgpack value: ${messageOf(error)} (keys of maps must be strings) write it with packValue`,
+      { cause: error },
+    );
+  }
 }
 
 /** Typed arrays, dates, maps and sets would become ext types that unpackValue refuses. */
