@@ -127,7 +127,7 @@ function listening(server: Server, listen: () => void, where: string): Promise<v
 }
 
 /** Removes the socket that a killed engine left; refuses one that is alive, and other files. */
-async function clearUnixPath(path: string): Promise<void> {
+export async function clearUnixPath(path: string): Promise<void> {
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_BYTES_MAX) {
     throw new JumboError(

@@ -1,5 +1,6 @@
 export { FileTable, type RangePlace } from "./file-table.ts";
 export { contentHash } from "./hash.ts";
+export { expandInputs } from "./inputs.ts";
 export { loadTaskFile, parseTaskText } from "./load.ts";
 export {
   fillPlaceholders,
