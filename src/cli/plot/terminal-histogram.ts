@@ -57,8 +57,8 @@ export function terminalHistogram(histogram: Histogram, options: TerminalPlotOpt
     titleLine(options, histogram, gutter, width, (text) => paint(BOLD, text), columns),
   ];
   for (let line = height - 1; line >= 0; line--) {
-    const label = line === height - 1 ? formatCount(scale) : "";
-    const tick = line === height - 1 ? "┤" : "│";
+    const label = labelOf(line, height, scale);
+    const tick = label === "" ? "│" : "┤";
     const bars = barLine(shown.counts, scale, line, height, repeat);
     lines.push(
       `${paint(DIM, `${label.padStart(gutter)} ${tick}`)}${paint(CYAN, bars.trimEnd())}`.trimEnd(),
@@ -68,6 +68,13 @@ export function terminalHistogram(histogram: Histogram, options: TerminalPlotOpt
   lines.push(paint(DIM, `${"0".padStart(gutter)} ┼${axis}`));
   lines.push(paint(DIM, `${" ".repeat(gutter + 2)}${labels}`));
   return `${lines.join("\n")}\n`;
+}
+
+/** Counts stand where a line of characters ends: at the top and, if it is whole, half way. */
+function labelOf(line: number, height: number, scale: number): string {
+  if (line === height - 1) return formatCount(scale);
+  const isHalf = height % 2 === 0 && line === height / 2 - 1 && scale % 2 === 0;
+  return isHalf ? formatCount(scale / 2) : "";
 }
 
 /** A round number not below `count`: the top of the axis. */
@@ -120,18 +127,15 @@ function axisLines(
   room: number,
 ): { axis: string; labels: string } {
   const axis = new Array<string>(width).fill("─");
-  const labels = new Array<string>(room).fill(" ");
-  const unitText = unit === "" ? "" : ` ${unit}`;
-  let free = 0;
-  const ticks = ticksBetween(shown.low, shown.high, Math.max(2, Math.floor(width / 12)));
-  ticks.forEach((tick, i) => {
+  let labels = "";
+  for (const tick of ticksBetween(shown.low, shown.high, Math.max(3, Math.floor(width / 12)))) {
     const at = Math.round(((tick - shown.low) / (shown.high - shown.low)) * width);
     if (at < width) axis[at] = "┬";
-    const text = i === ticks.length - 1 ? `${tick}${unitText}` : String(tick);
-    const start = Math.max(free, Math.min(at - Math.floor(String(tick).length / 2), room));
-    if (start + text.length > room || (start > at && start > 0 && at > 0)) return;
-    for (let c = 0; c < text.length; c++) labels[start + c] = text[c] as string;
-    free = start + text.length + 1;
-  });
-  return { axis: axis.join(""), labels: labels.join("").trimEnd() };
+    const text = String(tick);
+    const start = Math.max(0, Math.min(at - Math.floor(text.length / 2), room - text.length));
+    const gap = start - labels.length;
+    if (gap >= (labels === "" ? 0 : 1)) labels += " ".repeat(gap) + text;
+  }
+  if (unit !== "" && labels.length + unit.length < room) labels += ` ${unit}`;
+  return { axis: axis.join(""), labels };
 }
