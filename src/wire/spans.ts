@@ -287,11 +287,12 @@ function typedColumns(
     if (number < leastLease) leastLease = number;
     first[i] = base + offset;
     count[i] = ranges;
-    attempt[i] = view.getUint8(attemptAt + i);
-    grant[i] = view.getUint16(grantAt + 2 * i, true);
     lease[i] = leaseBase + number;
     sum += ranges;
   }
+  const grants = new Uint8Array(buffer, start + 18 * size, 2 * size);
+  grants.set(from.bytes.subarray(grantAt, grantAt + 2 * size));
+  attempt.set(from.bytes.subarray(attemptAt, attemptAt + size));
   from.ranges += sum;
   checkColumns(from, least, leastCount, leastLease);
   const leases = lease as ArrayLike<number> as ArrayLike<LeaseId>;
