@@ -22,7 +22,12 @@ export const NO_ROOT = 2 ** 53;
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 const FLAG_META = 0x08;
-/** Set in a meta record whose transaction was visible but not yet synced. */
+/**
+ * Environment and free tree share one word of flags: no subfolder, safe restore, metrics (the options
+ * of environment.ts), and integer keys. LMDB believes what it reads here.
+ */
+const FLAGS_EXPECTED = 0x4000 | 0x0800 | 0x0400 | 0x0008;
+/** Set as well in a meta record whose transaction was visible but not yet synced. */
 const FLAG_NOT_SYNCED = 0x1000;
 const MAP_BYTES_MAX = 2 ** 47;
 
@@ -101,6 +106,9 @@ function recordProblem(meta: MetaRecord, name: string, pageBytes: number): strin
   if (meta.mapSize < (meta.lastPage + 1) * pageBytes || meta.mapSize > MAP_BYTES_MAX) {
     return `${name} has the map size ${meta.mapSize}, with ${meta.lastPage + 1} pages in use`;
   }
+  if ((meta.free.flags & ~FLAG_NOT_SYNCED) !== FLAGS_EXPECTED || meta.main.flags !== 0) {
+    return `${name} has the flags 0x${meta.free.flags.toString(16)} and ${meta.main.flags}`;
+  }
   for (const tree of [meta.free, meta.main]) {
     if (tree.root !== NO_ROOT && (tree.root < 2 || tree.root > meta.lastPage)) {
       return `${name} has a root page ${tree.root} outside its ${meta.lastPage + 1} pages`;
@@ -138,5 +146,40 @@ export function chooseMeta(
     if (wrong !== "") return { problem: wrong };
   }
   const [first, second, synced] = records as [MetaRecord, MetaRecord, MetaRecord];
+  const disagreement = synced.transaction === 0 ? "" : disagreementOf([first, second], synced);
+  if (disagreement !== "") return { problem: disagreement };
   return { meta: pickMeta(pickMeta(first, second), synced) };
+}
+
+/**
+ * Meta records have no checksum, but they bear witness against each other: transaction n was visible
+ * in page n mod 2 and on disk there before the synced record named it.
+ */
+function disagreementOf(visible: readonly [MetaRecord, MetaRecord], synced: MetaRecord): string {
+  if (!synced.synced) return "the synced meta record is marked as not synced";
+  const page = synced.transaction % 2;
+  const witness = visible[page] as MetaRecord;
+  if (witness.transaction < synced.transaction) {
+    return (
+      `meta page ${page} stands at transaction ${witness.transaction}, ` +
+      `the synced record already at ${synced.transaction}`
+    );
+  }
+  if (witness.transaction > synced.transaction) return "";
+  const same =
+    witness.lastPage === synced.lastPage &&
+    sameTree(witness.free, synced.free) &&
+    sameTree(witness.main, synced.main);
+  return same ? "" : `meta page ${page} and the synced record differ at one transaction`;
+}
+
+function sameTree(a: TreeRecord, b: TreeRecord): boolean {
+  return (
+    a.root === b.root &&
+    a.depth === b.depth &&
+    a.entries === b.entries &&
+    a.branchPages === b.branchPages &&
+    a.leafPages === b.leafPages &&
+    a.overflowPages === b.overflowPages
+  );
 }

@@ -32,7 +32,6 @@ import {
 const BRANCH = 0x01;
 const LEAF = 0x02;
 const OVERFLOW = 0x04;
-const KIND_MASK = 0x7f;
 const NODE_OVERFLOW = 0x01;
 const NODE_TREE = 0x02;
 const NODE_HEADER_BYTES = 8;
@@ -89,6 +88,8 @@ class PageWalk {
   readonly #levels: Buffer[] = [];
   readonly #header = Buffer.alloc(PAGE_HEADER_BYTES);
   readonly #entries = new Map<string, number>();
+  /** Latest transaction that wrote a page in use: every transaction rewrites a root. */
+  #newest = 0;
   #pagesInUse = 2;
   #pagesFree = 0;
 
@@ -104,6 +105,12 @@ class PageWalk {
   run(): WalkSummary {
     this.#tree("the free list", this.#meta.free, "free", 0);
     this.#tree("the table of trees", this.#meta.main, "main", 0);
+    if (this.#newest !== this.#meta.transaction) {
+      throw this.#wrong(
+        `its meta record is of transaction ${this.#meta.transaction}, ` +
+          `its newest page of ${this.#newest}`,
+      );
+    }
     for (let i = 0; i < this.#used.length; i++) {
       const both = (this.#used[i] as number) & (this.#free[i] as number);
       if (both !== 0) {
@@ -185,10 +192,11 @@ class PageWalk {
     assert(level < 3 * DEPTH_MAX, "trees are nested deeper than LMDB can");
     const page = (this.#levels[level] ??= Buffer.alloc(this.#file.pageBytes));
     this.#read(page, number * this.#file.pageBytes);
-    const kind = page.readUInt16LE(18) & KIND_MASK;
+    const kind = page.readUInt16LE(18);
     if (readU64(page, 0) !== number || kind !== (height > 0 ? BRANCH : LEAF)) {
       throw this.#wrong(`page ${number} of ${name} is no ${height > 0 ? "branch" : "leaf"} page`);
     }
+    this.#newest = Math.max(this.#newest, readU64(page, 8));
     const nodes = this.#nodes(name, number, page, role, height, bounds);
     if (height === 0) {
       counts.leaf++;
@@ -229,13 +237,16 @@ class PageWalk {
     }
     const nodes: number[] = [];
     let before = bounds.low;
+    let nodeBytes = 0;
     for (let i = 0; i < count; i++) {
       const offset = page.readUInt16LE(PAGE_HEADER_BYTES + 2 * i);
       const at = PAGE_HEADER_BYTES + offset;
       if ((offset & 1) !== 0 || offset < upper || offset + NODE_HEADER_BYTES > room) {
         throw this.#wrong(`node ${i} of ${where} is outside the page`);
       }
-      if (at + this.#nodeBytes(page, at, height, where, i) > this.#file.pageBytes) {
+      const bytes = this.#nodeBytes(page, at, height, where, i);
+      nodeBytes += bytes + (bytes & 1);
+      if (at + bytes > this.#file.pageBytes) {
         throw this.#wrong(`node ${i} of ${where} is longer than the page`);
       }
       const key = keyAt(page, at);
@@ -254,6 +265,9 @@ class PageWalk {
         before = key;
       }
       nodes.push(at);
+    }
+    if (nodeBytes !== room - upper) {
+      throw this.#wrong(`the nodes of ${where} take ${nodeBytes} bytes, not ${room - upper}`);
     }
     return nodes;
   }
@@ -286,6 +300,7 @@ class PageWalk {
     if (role === "main") {
       if ((flags & NODE_TREE) === 0) throw this.#wrong(`${name} holds an entry that is no tree`);
       const tree = readTree(page, at + NODE_HEADER_BYTES + key.length);
+      if (tree.flags !== 0) throw this.#wrong(`a tree has the flags ${tree.flags}`);
       // lmdb-js ends the names of trees with a zero byte.
       this.#tree(key.toString("latin1").replace(/\0$/, ""), tree, "named", level + 1);
       return;
@@ -306,7 +321,7 @@ class PageWalk {
     const position = first * this.#file.pageBytes;
     this.#read(this.#header, position);
     const header = this.#header;
-    const kind = header.readUInt16LE(18) & KIND_MASK;
+    const kind = header.readUInt16LE(18);
     if (readU64(header, 0) !== first || kind !== OVERFLOW || header.readUInt32LE(20) !== pages) {
       throw this.#wrong(`page ${first} of ${name} is no overflow page of ${pages} pages`);
     }

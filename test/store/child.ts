@@ -1,0 +1,74 @@
+/**
+ * The program that the store's tests run in a process of its own, to be killed or to crash there:
+ *
+ *   commit DIR [groups]   commits groups, one line `ack N` for each that was acknowledged
+ *   lives DIR             three stores DIR/0..2 in turn, three groups each, lines `ack STORE N`
+ *   open DIR...           opens each store and prints `DIR whole DIGEST` or `DIR CODE MESSAGE`;
+ *                         a whole one also takes four more groups
+ *   hold FILE             takes LMDB's own write lock on FILE, says `held`, and keeps it
+ *
+ * Exit code: that of the error for `commit`, and for `open` with one folder; a failed commit is 74.
+ */
+import { writeSync } from "node:fs";
+import { join } from "node:path";
+import { EXIT, JumboError } from "../../src/base/index.ts";
+import { openEnvironment, STORE_FILE } from "../../src/store/environment.ts";
+import { checkStoreFile } from "../../src/store/file-check.ts";
+import { openStore } from "../../src/store/index.ts";
+import { commit, digestOf, groupOf } from "./support-groups.ts";
+
+function say(text: string): void {
+  writeSync(1, `${text}\n`);
+}
+
+async function commitGroups(dir: string, groups: number, label: string): Promise<void> {
+  const watchdogMs = Number(process.env["TEST_WATCHDOG_MS"] ?? 10_000);
+  const { store, recovered } = await openStore(dir, { watchdogMs });
+  say(`epoch ${recovered.epoch} last ${recovered.lastSequence}`);
+  for (let n = 1; n <= groups; n++) {
+    const sequence = recovered.lastSequence + n;
+    const outcome = await commit(store, groupOf(sequence));
+    if (!outcome.ok) {
+      say(`failed ${sequence} space=${outcome.space} ${outcome.error.message}`);
+      process.exit(EXIT.storeIo);
+    }
+    say(`ack ${label}${sequence}`);
+  }
+  await store.close();
+}
+
+async function openEach(dirs: readonly string[]): Promise<void> {
+  for (const dir of dirs) {
+    try {
+      const { store, recovered } = await openStore(dir);
+      try {
+        const digest = digestOf(recovered);
+        // Writing must be as safe as reading: page reuse, deletes, and a look at the result.
+        for (let n = 1; n <= 4; n++) {
+          const outcome = await commit(store, groupOf(recovered.lastSequence + n));
+          if (!outcome.ok) throw outcome.error;
+        }
+        checkStoreFile(join(dir, STORE_FILE));
+        say(`${dir} whole ${digest}`);
+      } finally {
+        await store.close();
+      }
+    } catch (error) {
+      if (!(error instanceof JumboError)) throw error;
+      say(`${dir} ${error.code} ${error.message}`);
+      if (dirs.length === 1) process.exitCode = error.exitCode;
+    }
+  }
+}
+
+const [mode, dir = "", ...rest] = process.argv.slice(2);
+if (mode === "commit") await commitGroups(dir, Number(rest[0] ?? Number.POSITIVE_INFINITY), "");
+else if (mode === "lives") {
+  for (let k = 0; k < 3; k++) await commitGroups(join(dir, String(k)), 3, `${k} `);
+} else if (mode === "open") await openEach([dir, ...rest]);
+else if (mode === "hold") {
+  openEnvironment(dir).root.transactionSync(() => {
+    say("held");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });
+} else throw new Error(`no mode ${mode}`);

@@ -1,0 +1,82 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { SeededRandom } from "../../src/base/index.ts";
+import { openStore } from "../../src/store/index.ts";
+import {
+  groupOf,
+  inLanes,
+  removeFoldersAfterwards,
+  runChild,
+  startChild,
+  temporaryFolder,
+} from "./support.ts";
+
+removeFoldersAfterwards();
+
+/** Recovers and proves: an unbroken chain that ends at or just behind the last acknowledgement. */
+async function expectAcknowledged(dir: string, acknowledged: number): Promise<number> {
+  const { store, recovered } = await openStore(dir);
+  try {
+    expect(recovered.lastSequence).toBeGreaterThanOrEqual(acknowledged);
+    expect(recovered.lastSequence).toBeLessThanOrEqual(acknowledged + 1);
+    for (const { sequence, bytes } of recovered.journal) {
+      expect(Buffer.from(bytes).equals(groupOf(sequence).journal)).toBe(true);
+    }
+    const bundles = new Set([...recovered.rows].map((row) => row.key[0]));
+    for (let n = 1; n <= recovered.lastSequence; n++) expect(bundles.has(n)).toBe(true);
+    for (const page of recovered.pages) expect(page.value.length).toBeGreaterThan(0);
+    return recovered.lastSequence;
+  } finally {
+    await store.close();
+  }
+}
+
+function lastNumber(output: string, pattern: RegExp): number {
+  let last = 0;
+  for (const match of output.matchAll(pattern)) last = Number(match[1]);
+  return last;
+}
+
+describe("a killed engine", () => {
+  test("loses nothing it acknowledged, over and over on one store", async () => {
+    const dir = temporaryFolder();
+    const random = new SeededRandom(20_261);
+    let last = 0;
+    for (let life = 0; life < 5; life++) {
+      const { child, end, output } = startChild(["commit", dir]);
+      while (!output().includes("ack ")) await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, random.below(150)));
+      child.kill("SIGKILL");
+      const { signal } = await end;
+      expect(signal).toBe("SIGKILL");
+      const acknowledged = lastNumber(output(), /^ack (\d+)$/gm);
+      expect(acknowledged).toBeGreaterThan(last);
+      last = await expectAcknowledged(dir, acknowledged);
+    }
+  });
+
+  const points = [
+    "before-commit",
+    "after-put",
+    "before-flush",
+    "after-flush",
+    "create-before-rename",
+    "create-after-rename",
+    "epoch-raised",
+  ];
+  test("recovers from every named kill point at its first three hits", async () => {
+    const cases = points.flatMap((point) => [1, 2, 3].map((hit) => `${point}:${hit}`));
+    await inLanes(cases, 3, async (point) => {
+      const dir = temporaryFolder();
+      const end = await runChild(["lives", dir], { JUMBO_KILL_POINT: point });
+      expect(`${point} ${end.signal} ${end.errors}`).toBe(`${point} SIGKILL `);
+      const started = readdirSync(dir).length;
+      expect(started).toBeGreaterThanOrEqual(1);
+      for (let k = 0; k < started; k++) {
+        const acknowledged = lastNumber(end.output, new RegExp(`^ack ${k} (\\d+)$`, "gm"));
+        await expectAcknowledged(join(dir, String(k)), acknowledged);
+      }
+    });
+  }, 30_000);
+});

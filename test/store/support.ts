@@ -1,0 +1,72 @@
+/** Helpers of the store's tests: folders, deterministic groups, and child processes. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
+
+export * from "./support-groups.ts";
+
+const folders: string[] = [];
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "jumbo-store-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** To be called once at the top of each test file. */
+export function removeFoldersAfterwards(): void {
+  afterAll(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+export interface ChildEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
+
+export function startChild(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): { child: ChildProcess; end: Promise<ChildEnd>; output: () => string } {
+  const child = spawn(process.execPath, [CHILD, ...args], {
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+  const end = new Promise<ChildEnd>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, output, errors }));
+  });
+  return { child, end, output: () => output };
+}
+
+export function runChild(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ChildEnd> {
+  return startChild(args, environment).end;
+}
+
+/** Runs jobs on `width` lanes: the machine has few cores, and each child costs a start of Node. */
+export async function inLanes<Item>(
+  items: readonly Item[],
+  width: number,
+  job: (item: Item) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) await job(items[next++] as Item);
+  };
+  await Promise.all(Array.from({ length: width }, lane));
+}
