@@ -236,7 +236,7 @@ export class CommandTable {
       finishedWallMs: 0,
       problem: "",
     });
-    ledger.reviveTask(task);
+    ledger.resumeTask(task, 0);
     const ranges = ledger.retry(task);
     granter.admit(entry);
     this.#changed(task);

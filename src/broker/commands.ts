@@ -28,7 +28,7 @@ export interface TaskView {
   name: string;
   owner: string;
   state: TaskPhaseName;
-  /** In events ("done" here includes merged, as in the task/1 document). */
+  /** `done` includes what is merged, as in the task/1 document; so does it in `ranges`. */
   events: Counts;
   ranges: Counts;
   attempts: number;

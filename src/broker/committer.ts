@@ -152,7 +152,7 @@ export class Committer {
       pagesMax > 0
         ? this.#ledger.checkpoint(sequence, pagesMax, leasesMax)
         : { pages: [], cutBelow: 0 };
-    const journal = this.#ledger.takeJournal(sequence);
+    const journal = this.#ledger.takeJournal();
     const rows = this.#book.takeRows();
     if (journal.length > 0) {
       this.#sequence = sequence;

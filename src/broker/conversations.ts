@@ -10,10 +10,13 @@ import {
   JumboError,
   type LeaseId,
   messageOf,
+  NO_REASON,
   type PilotNumber,
   type RangeIndex,
+  type ReasonId,
   type TaskId,
 } from "../base/index.ts";
+import type { Lease, RefusedSpan } from "../ledger/index.ts";
 import {
   decodePayload,
   type EngineMessage,
@@ -29,6 +32,8 @@ import {
 import type { CoreParts } from "./parts.ts";
 import { applyReport, type ReportEffects, VerdictRuns } from "./reports.ts";
 import { openSession, type Session, setResources, setSecondsLeft } from "./session.ts";
+
+const VANISHED = "the pilot vanished while it ran";
 
 interface Connection {
   readonly id: number;
@@ -117,11 +122,7 @@ export class Conversations {
         );
       }
     }
-    for (const expired of ledger.expireDue(nowMs)) {
-      this.counters.expired += expired.leases;
-      this.effects.readyArrived = true;
-      for (const task of expired.tasks) this.effects.tasks.add(task);
-    }
+    for (const { leases } of ledger.expireDue(nowMs, this.#vanished)) this.#freed(leases);
   }
 
   /** Tells a pilot to give ranges back; started ones are stopped only if `stop`. */
@@ -138,6 +139,19 @@ export class Conversations {
 
   send(connection: number, message: EngineMessage): void {
     this.#parts.world.send(connection, encodeFrame(message));
+  }
+
+  /** Reason of ranges whose pilot vanished while they ran. */
+  readonly #vanished = (task: TaskId): ReasonId => {
+    const entry = this.#parts.book.tasks.get(task);
+    return entry ? this.#parts.book.reasonId(entry, VANISHED) : NO_REASON;
+  };
+
+  #freed(leases: readonly Lease[]): void {
+    if (leases.length === 0) return;
+    this.counters.expired += leases.length;
+    this.effects.readyArrived = true;
+    for (const lease of leases) this.effects.tasks.add(lease.task);
   }
 
   #nowMs(): number {
@@ -264,28 +278,10 @@ export class Conversations {
         });
       }
     }
-    const refusedIndexes = new Set(ledger.reconcile(session.pilot, list).refused);
     this.effects.readyArrived = true;
-    const refused: SpanBlock[] = [];
-    let index = 0;
-    for (const block of held) {
-      const builder = new SpanBlockBuilder(block.task);
-      let size = 0;
-      for (let i = 0; i < block.size; i++, index++) {
-        if (!refusedIndexes.has(index)) continue;
-        builder.add(
-          block.first[i] as number,
-          block.count[i] as number,
-          block.attempt[i] as number,
-          block.grant[i] as number,
-          block.lease[i] as LeaseId,
-        );
-        size++;
-      }
-      this.effects.tasks.add(block.task);
-      if (size > 0) refused.push(...builder.build());
-    }
-    return refused;
+    for (const block of held) this.effects.tasks.add(block.task);
+    const answer = ledger.reconcile(session.pilot, list, this.#vanished);
+    return refusedBlocks(answer.refused, list);
   }
 
   #exchange(session: Session, message: Exchange, nowMs: number): void {
@@ -341,9 +337,7 @@ export class Conversations {
   #bye(connection: Connection, session: Session): void {
     connection.session = null;
     this.sessions.delete(session.pilot);
-    const expired = this.#parts.ledger.expirePilot(session.pilot);
-    for (const task of expired.tasks) this.effects.tasks.add(task);
-    this.effects.readyArrived = true;
+    this.#freed(this.#parts.ledger.expirePilot(session.pilot, this.#vanished));
     this.onSession(session, false);
     this.#drop(connection, { type: "bye", reason: "" });
   }
@@ -363,4 +357,19 @@ export class Conversations {
     this.#connections.delete(connection.id);
     this.#parts.world.close(connection.id);
   }
+}
+
+/** What a pilot has to drop, as blocks again; attempt and grant are of no use in a refusal. */
+function refusedBlocks(
+  refused: readonly RefusedSpan[],
+  held: readonly { readonly task: TaskId }[],
+): SpanBlock[] {
+  const builders = new Map<TaskId, SpanBlockBuilder>();
+  for (const span of refused) {
+    const { task } = held[span.index] as { task: TaskId };
+    const builder = builders.get(task) ?? new SpanBlockBuilder(task);
+    builders.set(task, builder);
+    builder.add(span.first, span.count, 1, 1, span.lease);
+  }
+  return [...builders.values()].flatMap((builder) => builder.build());
 }

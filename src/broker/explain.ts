@@ -48,7 +48,7 @@ function explainTask(
   const { ranges } = view;
   const lines = [
     `task ${view.id} "${view.name}" is ${view.state}: ${ranges.ready} ready, ${ranges.leased} leased, ` +
-      `${ranges.done + ranges.merged} done, ${ranges.failed} failed, ${ranges.cancelled} cancelled of ${ranges.total} ranges`,
+      `${ranges.done} done, ${ranges.failed} failed, ${ranges.cancelled} cancelled of ${ranges.total} ranges`,
   ];
   if (view.problem !== "") lines.push(`problem: ${view.problem}`);
   if (view.state === "merging") lines.push("every range is final; its outputs are being merged");

@@ -24,6 +24,7 @@ import {
   type TaskInfo,
 } from "../wire/index.ts";
 import type { TaskEntry } from "./book.ts";
+import { heldBy } from "./ledger-reads.ts";
 import { coresMax, type Session, secondsLeftOf } from "./session.ts";
 
 /** Reads byte bounds of events; the engine reads them from index files, the simulator has none. */
@@ -110,7 +111,7 @@ export class Granter {
   }
 
   sightOf(session: Session): PilotSight {
-    const held = this.#ledger.openOf(session.pilot);
+    const held = heldBy(this.#ledger, session.pilot);
     return {
       pilot: session.pilot,
       nodeType: session.nodeTypes[0] ?? "",

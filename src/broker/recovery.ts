@@ -78,8 +78,6 @@ export function recover(
     journalRecords++;
   }
   ledger.endRecovery();
-  // Losing a bundle is a row, not a page: what was written while it was known as lost stays lost.
-  ledger.takeJournal(recovered.lastSequence);
   return { tasks: tasks.length, journalRecords, openLeases: ledger.openLeases };
 }
 

@@ -8,6 +8,7 @@ import {
   JumboError,
   type LeaseId,
   NO_BUNDLE,
+  NO_REASON,
   type RangeIndex,
   type TaskId,
 } from "../base/index.ts";
@@ -150,7 +151,7 @@ function applyOther(
   const { ledger, book } = parts;
   const { spans, outcome } = report;
   const entry = book.tasks.get(spans.task);
-  const reason = entry ? book.reasonId(entry, report.reason) : 0;
+  const reason = entry ? book.reasonId(entry, report.reason) : NO_REASON;
   const { pilot } = session;
   for (let i = 0; i < spans.size; i++) {
     const lease = spans.lease[i] as LeaseId;

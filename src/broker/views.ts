@@ -7,13 +7,13 @@ import type { TaskId } from "../base/index.ts";
 import { STATE } from "../ledger/index.ts";
 import type { TaskEntry } from "./book.ts";
 import type { Counts, FailureSummary, PilotView, RangeColumns, TaskView } from "./commands.ts";
+import { failedRuns, heldBy, startsOf } from "./ledger-reads.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { CoreParts } from "./parts.ts";
 import { type Session, secondsLeftOf } from "./session.ts";
 
 /** State numbers of RangeColumns beyond the ledger's own. */
 export const SEEN_STATE = { ...STATE, merged: 5, cancelled: 6 } as const;
-const FAILED_RUNS_READ_MAX = 200_000;
 
 export function taskView(parts: CoreParts, lifecycle: Lifecycle, entry: TaskEntry): TaskView {
   const { row } = entry;
@@ -26,9 +26,9 @@ export function taskView(parts: CoreParts, lifecycle: Lifecycle, entry: TaskEntr
     name: row.spec.name,
     owner: row.spec.owner,
     state: lifecycle.phaseOf(entry),
-    events: eventCounts(parts, entry, ranges),
-    ranges: { ...ranges },
-    attempts: parts.ledger.startsOf(row.id as TaskId),
+    events: withMerged(eventCounts(parts, entry, ranges)),
+    ranges: withMerged({ ...ranges }),
+    attempts: startsOf(parts.ledger, row.id as TaskId),
     files: row.outputs,
     manifest: row.manifest,
     failures: ranges.failed > 0 ? failuresOf(parts, entry) : [],
@@ -40,6 +40,12 @@ export function taskView(parts: CoreParts, lifecycle: Lifecycle, entry: TaskEntr
     etaSeconds: rangesPerSecond > 0 ? left / rangesPerSecond : -1,
     spec: row.spec,
   };
+}
+
+/** As people count: what is merged is done too. */
+function withMerged(counts: Counts): Counts {
+  counts.done += counts.merged;
+  return counts;
 }
 
 /** Events by state: full ranges count eventsPerRange, each file's last one what is left of it. */
@@ -71,7 +77,7 @@ function seenState(entry: TaskEntry, range: number, state: number): number {
 
 function failuresOf(parts: CoreParts, entry: TaskEntry): FailureSummary[] {
   const byReason = new Map<number, FailureSummary>();
-  for (const run of parts.ledger.failedRuns(entry.row.id as TaskId, FAILED_RUNS_READ_MAX)) {
+  for (const run of failedRuns(parts.ledger, entry.row.id as TaskId)) {
     const known = byReason.get(run.reason);
     if (known) known.ranges += run.count;
     else {
@@ -134,7 +140,7 @@ export function pilotView(parts: CoreParts, session: Session): PilotView {
     nodes: session.nodes.map(({ name, cores, slots }) => ({ name, cores, slots })),
     slots: session.slots,
     freeSlots: session.freeSlots,
-    held: parts.ledger.openOf(session.pilot),
+    held: heldBy(parts.ledger, session.pilot),
     running: Math.max(0, session.slots - session.freeSlots),
     secondsLeft: Number.isFinite(left) ? left : -1,
     connectedSeconds: (nowMs - session.openedMs) / 1000,

@@ -31,7 +31,10 @@ export function accessPathOf(flags: AccessFlags): string {
   if (flags.store) return join(flags.store, "access.json");
   const fromEnvironment = process.env["JUMBO_ACCESS"];
   if (fromEnvironment) return fromEnvironment;
-  throw new JumboError("usage", "no engine is named (neither --store, --access nor JUMBO_ACCESS is given) name the store's folder with --store DIR");
+  throw new JumboError(
+    "usage",
+    "no engine is named (neither --store, --access nor JUMBO_ACCESS is given) name the store's folder with --store DIR",
+  );
 }
 
 export class ApiClient {
@@ -39,7 +42,10 @@ export class ApiClient {
 
   constructor(access: AccessFile) {
     if (access.http === "") {
-      throw new JumboError("unreachable", "the engine of this access file serves no HTTP API (it belongs to `jumbo run`) use `jumbo serve`");
+      throw new JumboError(
+        "unreachable",
+        "the engine of this access file serves no HTTP API (it belongs to `jumbo run`) use `jumbo serve`",
+      );
     }
     this.access = access;
   }
@@ -73,8 +79,12 @@ export class ApiClient {
         body: body === undefined ? null : JSON.stringify(body),
       });
     } catch (error) {
-      const cause = error instanceof Error && error.cause ? messageOf(error.cause) : messageOf(error);
-      throw new JumboError("unreachable", `no answer from ${http} (${cause}) is the engine running? start it with \`jumbo serve --store DIR\``);
+      const cause =
+        error instanceof Error && error.cause ? messageOf(error.cause) : messageOf(error);
+      throw new JumboError(
+        "unreachable",
+        `no answer from ${http} (${cause}) is the engine running? start it with \`jumbo serve --store DIR\``,
+      );
     }
     if (response.ok) return response;
     throw await errorOf(response);
@@ -92,5 +102,8 @@ async function errorOf(response: Response): Promise<JumboError> {
   } catch {
     // Not our document: a proxy's page, perhaps. The status says what can be said.
   }
-  return new JumboError("unreachable", `the engine answered with status ${response.status} (${text.slice(0, 200)})`);
+  return new JumboError(
+    "unreachable",
+    `the engine answered with status ${response.status} (${text.slice(0, 200)})`,
+  );
 }

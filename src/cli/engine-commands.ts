@@ -2,14 +2,14 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { EXIT, JumboError, parseDurationSeconds, type PilotAddress } from "../base/index.ts";
+import { EXIT, JumboError, type PilotAddress, parseDurationSeconds } from "../base/index.ts";
 import { openPool, type TaskView } from "../broker/index.ts";
 import { formatCertificate } from "../merge/index.ts";
 import { type House, openHouse, parseHostPort } from "./house.ts";
-import { outputOption, styleOf } from "./style.ts";
 import { print } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { runTask } from "./run.ts";
+import { outputOption, styleOf } from "./style.ts";
 import { exitCodeOf, taskDocument, taskText } from "./task-document.ts";
 
 export function registerEngineCommands(jumbo: Command): void {
@@ -31,7 +31,11 @@ export function registerEngineCommands(jumbo: Command): void {
     .command("serve")
     .summary("run the engine as a service")
     .requiredOption("--store <dir>", "folder of the books, on a node-local disk")
-    .option("--listen <address...>", "where pilots connect: HOST:PORT, tls://HOST:PORT, unix:/PATH", [])
+    .option(
+      "--listen <address...>",
+      "where pilots connect: HOST:PORT, tls://HOST:PORT, unix:/PATH",
+      [],
+    )
     .option("--http <host:port>", "where people and programs connect", "127.0.0.1:0")
     .option("--scratch <dir>", "decompressed inputs and indexes; pilots' nodes must see it")
     .option("--lease-term <duration>", "how long a silent pilot keeps its ranges", "30s")
@@ -78,7 +82,8 @@ async function run(taskFile: string, command: Command): Promise<number> {
   progress.clear();
   print(style, {
     json: () => taskDocument(view),
-    text: () => [taskText(view), certificate ? formatCertificate(certificate) : ""].join("\n").trimEnd(),
+    text: () =>
+      [taskText(view), certificate ? formatCertificate(certificate) : ""].join("\n").trimEnd(),
     quiet: () => view.files.map((file) => file.path).join("\n"),
   });
   if (certificate && !certificate.ok) return EXIT.workFailed;
@@ -100,7 +105,10 @@ async function serve(command: Command): Promise<number> {
   const style = styleOf(command);
   const leaseTermSeconds = parseDurationSeconds(flags.leaseTerm);
   if (leaseTermSeconds === null || leaseTermSeconds < 1) {
-    throw new JumboError("usage", `--lease-term "${flags.leaseTerm}" is no duration of a second or more (pilots renew it by heartbeat) write e.g. 30s or 5m`);
+    throw new JumboError(
+      "usage",
+      `--lease-term "${flags.leaseTerm}" is no duration of a second or more (pilots renew it by heartbeat) write e.g. 30s or 5m`,
+    );
   }
   const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
   const pool = openPool();
@@ -128,8 +136,14 @@ function announce(house: House, style: "text" | "json" | "quiet"): void {
   const { access, accessPath, engine } = house;
   print(style, {
     json: () => ({
-      schema: "serve/1", engineId: engine.engineId, epoch: engine.epoch, pid: access.pid,
-      http: access.http, pilots: access.pilots, access: accessPath, recovery: engine.recovery,
+      schema: "serve/1",
+      engineId: engine.engineId,
+      epoch: engine.epoch,
+      pid: access.pid,
+      http: access.http,
+      pilots: access.pilots,
+      access: accessPath,
+      recovery: engine.recovery,
     }),
     text: () =>
       [
@@ -159,13 +173,20 @@ export function onFailStop(message: string): void {
 function parseListen(text: string): PilotAddress {
   if (text.startsWith("unix:")) return { kind: "unix", path: resolve(text.slice("unix:".length)) };
   const tls = text.startsWith("tls://");
-  return { kind: tls ? "tls" : "tcp", ...parseHostPort(text.replace(/^(tcp|tls):\/\//, ""), "--listen") };
+  return {
+    kind: tls ? "tls" : "tcp",
+    ...parseHostPort(text.replace(/^(tcp|tls):\/\//, ""), "--listen"),
+  };
 }
 
 export function wholeNumber(text: string, flag: string, least: number, most: number): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw new JumboError("usage", `${flag} "${text}" is not understood (a whole number from ${least} to ${most} is wanted)`, { subject: flag });
+    throw new JumboError(
+      "usage",
+      `${flag} "${text}" is not understood (a whole number from ${least} to ${most} is wanted)`,
+      { subject: flag },
+    );
   }
   return value;
 }

@@ -11,14 +11,13 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type AccessFile, JumboError, type PilotAddress } from "../base/index.ts";
+import { type AccessFile, JumboError, type PilotAddress, readAccessFile } from "../base/index.ts";
 import { type Engine, type JobPool, startEngine } from "../broker/index.ts";
 import { type Gateway, startGateway } from "../gateway/index.ts";
-import { createToken, type HttpServer, startHttp } from "../http/index.ts";
+import { authenticate, createToken, type HttpServer, startHttp } from "../http/index.ts";
 import { MERGE_WORKER, MergeCoordinator } from "../merge/index.ts";
 import { scanTask } from "../scan/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
-import { VERSION } from "./version.ts";
 
 export interface HouseOptions {
   readonly storeDir: string;
@@ -48,7 +47,6 @@ export interface House {
 }
 
 const PILOT_KEY = "pilot key";
-const OWNER_TOKEN = "owner token";
 /** A unix socket's path is short on every system; a deep store gets one in the temporary folder. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
@@ -84,12 +82,11 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     let http: HttpServer | null = null;
     let token = "";
     if (options.http) {
-      token = await secretOf(engine, OWNER_TOKEN, () => createOwnerToken(engine));
+      token = await ownerToken(engine, storeDir);
       http = await startHttp(engine.client, {
-        ...options.http,
+        listen: { kind: "tcp", ...options.http },
         scan,
-        gateway: () => gateway.counters,
-        version: VERSION,
+        metrics: () => gateway.counters.metrics(),
       });
       const server = http;
       closers.unshift(() => server.close());
@@ -129,10 +126,16 @@ async function secretOf(
   return made;
 }
 
-async function createOwnerToken(engine: Engine): Promise<string> {
-  const owner = process.env["USER"] ?? "owner";
-  const made = await createToken(engine.client, { owner, scope: "admin", expiresWallMs: 0 });
-  return made.token;
+/** The store keeps only a token's hash: the token itself lives in the access file, or is new. */
+async function ownerToken(engine: Engine, storeDir: string): Promise<string> {
+  try {
+    const { token } = readAccessFile(join(storeDir, "access.json"));
+    if (await authenticate(engine.client, token)) return token;
+  } catch (error) {
+    if (!(error instanceof JumboError)) throw error;
+  }
+  const owner = process.env["USER"] || "owner";
+  return (await createToken(engine.client, { owner, scope: "admin", lifeSeconds: null })).token;
 }
 
 async function openGateway(
@@ -168,7 +171,11 @@ export function parseHostPort(text: string, flag: string): { host: string; port:
   const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:]*):)?(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);
   if (!match || port > 65_535) {
-    throw new JumboError("usage", `${flag} "${text}" is not understood (it is no HOST:PORT) write e.g. 127.0.0.1:0; port 0 picks a free one`, { subject: flag });
+    throw new JumboError(
+      "usage",
+      `${flag} "${text}" is not understood (it is no HOST:PORT) write e.g. 127.0.0.1:0; port 0 picks a free one`,
+      { subject: flag },
+    );
   }
   return { host: (match[1] || "127.0.0.1").replace(/^\[|\]$/g, ""), port };
 }

@@ -59,8 +59,20 @@ export class LocalPilots {
     const child = spawn(
       process.execPath,
       [
-        command, "pilot", "start", "--access", accessPath, "--slots", String(slotsPerPilot),
-        "--bundles", bundlesDir, "--queue", "local", "--with-parent", "--output", "quiet",
+        command,
+        "pilot",
+        "start",
+        "--access",
+        accessPath,
+        "--slots",
+        String(slotsPerPilot),
+        "--bundles",
+        bundlesDir,
+        "--queue",
+        "local",
+        "--with-parent",
+        "--output",
+        "quiet",
       ],
       { stdio: ["ignore", "inherit", "inherit", "ipc"] },
     );
@@ -71,7 +83,9 @@ export class LocalPilots {
       if (this.#stopping) return;
       const lived = performance.now() - beganMs;
       const nextMs = lived > LIVED_MS ? PAUSE_MS_FIRST : Math.min(PAUSE_MS_MAX, pauseMs * 2);
-      log(`local pilot ${place} ended (${signal ?? `exit ${code}`}); another starts in ${pauseMs} ms`);
+      log(
+        `local pilot ${place} ended (${signal ?? `exit ${code}`}); another starts in ${pauseMs} ms`,
+      );
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
         this.#launch(place, nextMs);

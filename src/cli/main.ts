@@ -5,19 +5,23 @@
 import { Command, CommanderError } from "commander";
 import { EXIT, JumboError, messageOf } from "../base/index.ts";
 import { registerEngineCommands } from "./engine-commands.ts";
-import { registerPilotCommands } from "./pilot-commands.ts";
 import { printError } from "./output.ts";
+import { registerPilotCommands } from "./pilot-commands.ts";
 import { registerStoreCommands } from "./store-commands.ts";
 import { registerTaskCommands } from "./task-commands.ts";
 import { VERSION } from "./version.ts";
 
 function program(): Command {
   const jumbo = new Command("jumbo")
-    .description("Event-level processing engine: every event exactly once, on whatever cores are alive")
+    .description(
+      "Event-level processing engine: every event exactly once, on whatever cores are alive",
+    )
     .version(VERSION, "-V, --version")
     .showHelpAfterError("(`jumbo help` lists the commands)")
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "jumbo: error: ")) });
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, "jumbo: error: ")),
+    });
   registerEngineCommands(jumbo);
   registerTaskCommands(jumbo);
   registerStoreCommands(jumbo);
@@ -42,7 +46,9 @@ async function main(): Promise<number> {
       printError(style, error);
       return error.exitCode;
     }
-    process.stderr.write(`jumbo: unexpected error, please report it: ${error instanceof Error ? error.stack : messageOf(error)}\n`);
+    process.stderr.write(
+      `jumbo: unexpected error, please report it: ${error instanceof Error ? error.stack : messageOf(error)}\n`,
+    );
     return EXIT.workFailed;
   }
 }

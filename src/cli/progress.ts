@@ -54,11 +54,12 @@ export class Progress {
 /** `dimuon  [######....]  1 200/2 421 events  310/s  4 s left  2 failed: exit 1`. */
 export function progressLine(view: TaskView, elapsedSeconds: number): string {
   const { events } = view;
-  const finished = events.done + events.merged + events.failed;
+  const finished = events.done + events.failed;
   const share = events.total === 0 ? 1 : finished / events.total;
   const cells = Math.round(share * BAR_CELLS);
   const bar = `${"#".repeat(cells)}${".".repeat(BAR_CELLS - cells)}`;
-  const rate = elapsedSeconds > 0.5 ? `  ${formatCount(Math.round(finished / elapsedSeconds))}/s` : "";
+  const rate =
+    elapsedSeconds > 0.5 ? `  ${formatCount(Math.round(finished / elapsedSeconds))}/s` : "";
   const eta = view.etaSeconds >= 0 && share < 1 ? `  ${formatSeconds(view.etaSeconds)} left` : "";
   const worst = view.failures[0];
   const failed =

@@ -49,7 +49,9 @@ export async function runTask(
   hooks: RunHooks,
 ): Promise<RunResult> {
   const spec = loadTaskFile(taskFile, { results: resolve(options.results) });
-  const storeDir = options.store ? resolve(options.store) : mkdtempSync(join(tmpdir(), "jumbo-run-"));
+  const storeDir = options.store
+    ? resolve(options.store)
+    : mkdtempSync(join(tmpdir(), "jumbo-run-"));
   const temporary = options.store === null;
   const pool = openPool();
   let house: House | null = null;
@@ -134,7 +136,13 @@ async function runInside(
 
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    const end = () => reject(new JumboError("interrupted", "interrupted by a signal (what is done is kept in the store, if --store was given) run it again to continue"));
+    const end = () =>
+      reject(
+        new JumboError(
+          "interrupted",
+          "interrupted by a signal (what is done is kept in the store, if --store was given) run it again to continue",
+        ),
+      );
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
   });

@@ -9,8 +9,8 @@ export function taskDocument(view: TaskView): Record<string, unknown> {
     id: view.id,
     name: view.name,
     state: view.state,
-    events: seenCounts(view.events),
-    ranges: seenCounts(view.ranges),
+    events: view.events,
+    ranges: view.ranges,
     attempts: view.attempts,
     files: view.files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
     manifest: view.manifest,
@@ -22,12 +22,6 @@ export function taskDocument(view: TaskView): Record<string, unknown> {
   };
 }
 
-/** `done` says what was processed, merged or not yet; `merged` how much of it is in the result. */
-function seenCounts(counts: TaskView["events"]): Record<string, number> {
-  const { total, ready, leased, done, merged, failed, cancelled } = counts;
-  return { total, ready, leased, done: done + merged, merged, failed, cancelled };
-}
-
 /** 0 if every range is done, or some failed and allowPartial is set; else 1. */
 export function exitCodeOf(view: TaskView): number {
   if (view.state === "done") return EXIT.ok;
@@ -37,11 +31,10 @@ export function exitCodeOf(view: TaskView): number {
 
 export function taskText(view: TaskView): string {
   const { events, ranges } = view;
-  const done = events.done + events.merged;
   const colour = view.state === "done" ? "green" : view.state === "failed" ? "red" : "cyan";
   const lines = [
     `task ${view.id}  ${view.name}  ${paint(colour, view.state, process.stdout)}`,
-    `  events   ${formatCount(done)} of ${formatCount(events.total)} done` +
+    `  events   ${formatCount(events.done)} of ${formatCount(events.total)} done` +
       (events.failed > 0 ? `, ${formatCount(events.failed)} failed` : "") +
       (events.cancelled > 0 ? `, ${formatCount(events.cancelled)} cancelled` : ""),
     `  ranges   ${formatCount(ranges.total)}: ${ranges.ready} ready, ${ranges.leased} leased, ` +
@@ -50,11 +43,15 @@ export function taskText(view: TaskView): string {
     `  time     ${formatSeconds(view.seconds)}`,
   ];
   if (view.state === "open" && view.etaSeconds >= 0) {
-    lines.push(`  rate     ${formatCount(Math.round(view.rangesPerSecond))} ranges/s, ${formatSeconds(view.etaSeconds)} left`);
+    lines.push(
+      `  rate     ${formatCount(Math.round(view.rangesPerSecond))} ranges/s, ${formatSeconds(view.etaSeconds)} left`,
+    );
   }
   if (view.problem !== "") lines.push(`  problem  ${view.problem}`);
   for (const failure of view.failures) {
-    lines.push(`  failed   ${formatCount(failure.ranges)} (first: range ${failure.example}): ${failure.reason}`);
+    lines.push(
+      `  failed   ${formatCount(failure.ranges)} (first: range ${failure.example}): ${failure.reason}`,
+    );
   }
   for (const file of view.files) lines.push(`  result   ${file.path}  ${formatBytes(file.bytes)}`);
   if (view.manifest !== "") lines.push(`  manifest ${view.manifest}`);
@@ -64,12 +61,11 @@ export function taskText(view: TaskView): string {
 export function taskListText(views: readonly TaskView[]): string {
   if (views.length === 0) return "no tasks";
   const rows = views.map((view) => {
-    const done = view.events.done + view.events.merged;
     return [
       String(view.id),
       view.name,
       view.state,
-      `${formatCount(done)}/${formatCount(view.events.total)}`,
+      `${formatCount(view.events.done)}/${formatCount(view.events.total)}`,
       formatCount(view.events.failed),
       view.owner || "-",
       formatSeconds(view.seconds),

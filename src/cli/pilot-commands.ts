@@ -1,0 +1,149 @@
+/** `pilot start` gives this machine's cores to an engine; `token` manages who may ask of it what. */
+import type { Command } from "commander";
+import { JumboError, parseDurationSeconds } from "../base/index.ts";
+import type { TokenView } from "../http/index.ts";
+import { runPilot } from "../pilot/index.ts";
+import { type AccessFlags, ApiClient, accessPathOf, withAccess } from "./api-client.ts";
+import { wholeNumber } from "./engine-commands.ts";
+import { print, table } from "./output.ts";
+import { outputOption, styleOf } from "./style.ts";
+
+export function registerPilotCommands(jumbo: Command): void {
+  const pilot = jumbo.command("pilot").summary("give cores to an engine");
+  withAccess(pilot.command("start").summary("start a pilot on this machine"))
+    .option("--slots <n>", "payload places on this node (default: the free cores)")
+    .option(
+      "--bundles <dir>",
+      "folder for outputs, seen by the engine too (default: ./jumbo-bundles)",
+    )
+    .option("--work <dir>", "folder in which payloads run (default: the system's temporary folder)")
+    .option("--walltime <duration>", "time that this process has; it drains before the end")
+    .option("--queue <name>", "the place that gave the cores", "")
+    .option("--allocation <id>", "the batch job that it runs in", "")
+    .option("--id <text>", "stable identity (default: host, process and chance)")
+    .option("--generation <n>", "raised by a process that takes over an identity", "1")
+    .option("--give-up <duration>", "end after so long without an engine", "10m")
+    .option("--drain <duration>", "time for what runs after SIGTERM (default: as long as it needs)")
+    .option("--with-parent", "stop at once when the process that started it is gone")
+    .addOption(outputOption())
+    .action(async (_options: unknown, command: Command) => {
+      process.exitCode = await start(command);
+    });
+  const token = jumbo.command("token").summary("tokens of people and programs");
+  withAccess(token.command("create").summary("make a token; it is shown this once"))
+    .requiredOption("--owner <name>", "whose tasks it submits and sees")
+    .option("--scope <scope>", "read, write or admin", "write")
+    .option("--life <duration>", "how long it is valid (default: for ever)")
+    .addOption(outputOption())
+    .action(async (_options: unknown, command: Command) => createToken(command));
+  withAccess(token.command("list").summary("tokens without their secrets"))
+    .addOption(outputOption())
+    .action(async (_options: unknown, command: Command) => listTokens(command));
+  withAccess(token.command("revoke").summary("refuse a token from now on"))
+    .argument("<id>", "its id, as `token list` shows it")
+    .addOption(outputOption())
+    .action(async (id: string, _options: unknown, command: Command) => revokeToken(id, command));
+}
+
+interface StartFlags extends AccessFlags {
+  slots?: string;
+  bundles?: string;
+  work?: string;
+  walltime?: string;
+  queue: string;
+  allocation: string;
+  id?: string;
+  generation: string;
+  giveUp: string;
+  drain?: string;
+  withParent?: boolean;
+}
+
+async function start(command: Command): Promise<number> {
+  const flags = command.opts<StartFlags>();
+  const style = styleOf(command);
+  const log = (line: string) => {
+    if (style !== "quiet") process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  };
+  const end = await runPilot({
+    access: accessPathOf(flags),
+    ...(flags.slots === undefined ? {} : { slots: wholeNumber(flags.slots, "--slots", 1, 65_535) }),
+    ...(flags.bundles === undefined ? {} : { bundlesDir: flags.bundles }),
+    ...(flags.work === undefined ? {} : { workDir: flags.work }),
+    ...(flags.id === undefined ? {} : { pilotId: flags.id }),
+    generation: wholeNumber(flags.generation, "--generation", 1, 0xffff_ffff),
+    queue: flags.queue,
+    allocation: flags.allocation,
+    walltimeSeconds: flags.walltime === undefined ? null : durationOf(flags.walltime, "--walltime"),
+    drainSeconds: flags.drain === undefined ? null : durationOf(flags.drain, "--drain"),
+    giveUpSeconds: durationOf(flags.giveUp, "--give-up"),
+    dieWithParent: flags.withParent ?? false,
+    log,
+  });
+  print(style, {
+    json: () => ({ schema: "pilot-end/1", ...end }),
+    text: () =>
+      `${end.reason}: ${end.accepted} done, ${end.failed} failed, ${end.returned} returned, ${end.lost} lost`,
+    quiet: () => "",
+  });
+  return end.exitCode;
+}
+
+function durationOf(text: string, flag: string): number {
+  const seconds = parseDurationSeconds(text);
+  if (seconds === null) {
+    throw new JumboError(
+      "usage",
+      `${flag} "${text}" is no duration (it has an unknown form) write e.g. 90m, 1h30m or 00:05:00`,
+      { subject: flag },
+    );
+  }
+  return seconds;
+}
+
+async function createToken(command: Command): Promise<void> {
+  const flags = command.opts<AccessFlags & { owner: string; scope: string; life?: string }>();
+  const lifeSeconds = flags.life === undefined ? null : durationOf(flags.life, "--life");
+  const made = await ApiClient.fromFlags(flags).post<TokenView & { token: string }>("/tokens", {
+    owner: flags.owner,
+    scope: flags.scope,
+    lifeSeconds,
+  });
+  print(styleOf(command), {
+    json: () => made,
+    text: () =>
+      `${made.token}\n(id ${made.id}, ${made.scope}, owner ${made.owner}; it is not shown again)`,
+    quiet: () => made.token,
+  });
+}
+
+async function listTokens(command: Command): Promise<void> {
+  const document = await ApiClient.fromFlags(command.opts<AccessFlags>()).get<{
+    tokens: TokenView[];
+  }>("/tokens");
+  print(styleOf(command), {
+    json: () => document,
+    text: () =>
+      table(
+        ["id", "owner", "scope", "expires"],
+        document.tokens.map((token) => [
+          token.id,
+          token.owner,
+          token.scope,
+          token.expiresWallMs === 0 ? "never" : new Date(token.expiresWallMs).toISOString(),
+        ]),
+      ),
+    quiet: () => document.tokens.map((token) => token.id).join("\n"),
+  });
+}
+
+async function revokeToken(id: string, command: Command): Promise<void> {
+  await ApiClient.fromFlags(command.opts<AccessFlags>()).delete(
+    `/tokens/${encodeURIComponent(id)}`,
+  );
+  print(styleOf(command), {
+    json: () => ({ schema: "revoked/1", id }),
+    text: () => `token ${id} is revoked`,
+    quiet: () => id,
+  });
+}
