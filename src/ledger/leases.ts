@@ -66,8 +66,9 @@ export class LeaseBook {
     return otherwise;
   }
 
+  /** By identity: what order they were carried in must not be seen by anyone. */
   of(pilot: number): OpenLease[] {
-    return [...(this.#pilots.get(pilot)?.leases ?? [])];
+    return [...(this.#pilots.get(pilot)?.leases ?? [])].sort((a, b) => a.id - b.id);
   }
 
   renew(pilot: number, deadlineMs: number): void {
