@@ -4,6 +4,7 @@ export {
   type HttpAddress,
   type HttpLimits,
   type HttpOptions,
+  type HttpRooms,
   type HttpServer,
   startHttp,
 } from "./server.ts";

@@ -3,7 +3,11 @@ import { PROTOCOL_VERSION } from "../wire/index.ts";
 import { ERROR_DOCUMENT } from "./documents.ts";
 import type { Route } from "./route.ts";
 
-export function openApiOf(routes: readonly Route[], prefix: string): Record<string, unknown> {
+export function openApiOf(
+  routes: readonly Route[],
+  prefix: string,
+  software: string,
+): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     const path = prefix + route.path.replaceAll(/:([a-z]+)/g, "{$1}");
@@ -15,6 +19,7 @@ export function openApiOf(routes: readonly Route[], prefix: string): Record<stri
       title: "Jumbo",
       version: "1",
       description: "Event-level processing engine: tasks, ranges, pilots, tokens.",
+      "x-software": software,
       "x-pilot-protocol": PROTOCOL_VERSION,
     },
     paths,

@@ -150,8 +150,15 @@ async function makeToken(parts: HttpParts, call: Call): Promise<unknown> {
       `choose ${SCOPES.join(", ")}`,
     );
   }
-  if (lifeSeconds !== null && typeof lifeSeconds !== "number") {
-    throw usage("lifeSeconds", "is no number", "it is a time", "write seconds, or null for no end");
+  const lives = typeof lifeSeconds === "number" && lifeSeconds > 0 && lifeSeconds <= 1e10;
+  if (lifeSeconds !== null && !lives) {
+    const right = "write seconds above 0, or null for no end";
+    throw usage(
+      "lifeSeconds",
+      `is ${JSON.stringify(lifeSeconds)}`,
+      "a token lives for some time",
+      right,
+    );
   }
   const beyond = !scopeHolds(caller.scope, scope as Scope);
   if (beyond || (owner !== caller.owner && caller.scope !== "admin")) {
@@ -162,7 +169,9 @@ async function makeToken(parts: HttpParts, call: Call): Promise<unknown> {
       { subject: key },
     );
   }
-  const made = await createToken(parts.client, { owner, scope: scope as Scope, lifeSeconds });
+  const expiresWallMs = lives ? Math.ceil(Date.now() + lifeSeconds * 1000) : 0;
+  const request = { owner, scope: scope as Scope, expiresWallMs };
+  const made = await createToken(parts.client, request);
   call.reply.code(201).header("cache-control", "no-store");
   return { schema: "token/1", ...made.view, token: made.token };
 }

@@ -9,18 +9,14 @@ import { chmodSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { JumboError, messageOf, TASK_FILE_BYTES_MAX } from "../base/index.ts";
-import type { EngineClient, EngineMetrics } from "../broker/index.ts";
-import { clearUnixPath } from "../gateway/index.ts";
+import type { EngineClient } from "../broker/index.ts";
+import { clearUnixPath, type GatewayCounters } from "../gateway/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
 import { openApiOf } from "./openapi.ts";
 import { ENGINE_ROUTES, PILOT_ROUTES, TOKEN_ROUTES } from "./other-routes.ts";
 import type { Call, HttpParts, Route } from "./route.ts";
 import { TASK_ROUTES } from "./task-routes.ts";
 import { authenticate, type Caller, hasUsableToken, scopeHolds } from "./tokens.ts";
-
-export type HttpAddress =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
 
 export interface HttpLimits {
   /** Time for a request's headers, and for the whole of it. */
@@ -38,12 +34,20 @@ export const HTTP_LIMITS: HttpLimits = {
   connectionsMax: 4_096,
 };
 
-export interface HttpOptions {
-  readonly listen: HttpAddress;
+/** Where to listen: a host and port (0 picks one), or the path of a unix socket. */
+export type HttpAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string };
+
+export type HttpOptions = HttpAddress & HttpRooms;
+
+export interface HttpRooms {
   /** Counts and indexes the inputs of a task (the scan room's `scanTask`, its options filled in). */
   readonly scan: (spec: TaskSpec) => Promise<TaskFile[]>;
-  /** Numbers of this process to show besides the core's: gateways, merges. */
-  readonly metrics?: () => EngineMetrics;
+  /** Counters of the listeners for pilots, shown besides the core's numbers. */
+  readonly gateway?: () => GatewayCounters;
+  /** Version of the software, for the API's description. */
+  readonly version?: string;
   readonly onInternalError?: (error: unknown) => void;
   readonly limits?: Partial<HttpLimits>;
 }
@@ -54,6 +58,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+const HEADER_BYTES_MAX = 16 * 1024;
 export const API_PREFIX = "/api/v1";
 const NOBODY: Caller = { tokenId: "", owner: "", scope: "read" };
 
@@ -62,24 +67,24 @@ const NOBODY: Caller = { tokenId: "", owner: "", scope: "read" };
  * exists, "conflict" or "usage" if it can't listen.
  */
 export async function startHttp(client: EngineClient, options: HttpOptions): Promise<HttpServer> {
-  const { listen } = options;
-  if (listen.kind === "tcp" && !isLoopback(listen.host) && !(await hasUsableToken(client))) {
+  const host = "host" in options ? options.host : "localhost";
+  if (!isLoopback(host) && !(await hasUsableToken(client))) {
     throw new JumboError(
       "refused",
-      `can't serve HTTP on ${listen.host} (it can be reached from outside, and no token exists) make a token first, or listen on 127.0.0.1`,
-      { subject: listen.host },
+      `can't serve HTTP on ${host} (it can be reached from outside, and no token exists) make a token first, or listen on 127.0.0.1`,
+      { subject: host },
     );
   }
   const limits = { ...HTTP_LIMITS, ...options.limits };
-  const metrics = options.metrics ?? (() => ({}));
+  const metrics = () => options.gateway?.().metrics() ?? {};
   const parts: HttpParts = { client, scan: options.scan, metrics, failure: null };
   const stop = client.onEvent((event) => {
     if (event.type === "failstop") parts.failure = event.message;
   });
   const app = makeApp(limits, options.onInternalError ?? ((error) => console.error(error)));
-  addRoutes(app, parts);
+  addRoutes(app, parts, options.version ?? "");
   app.server.maxConnections = limits.connectionsMax;
-  const url = await open(app, listen);
+  const url = await open(app, options);
   return {
     url,
     close: async () => {
@@ -96,11 +101,15 @@ function makeApp(limits: HttpLimits, onInternalError: (error: unknown) => void):
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: 5_000,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 128 },
+    // Headers are bounded as a whole, so that any name can get its 404 in our own words.
+    routerOptions: { maxParamLength: HEADER_BYTES_MAX },
+    frameworkErrors: (error, _request, reply) => {
+      void answerError(error, reply as FastifyReply, onInternalError);
+    },
     http: {
       headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
       connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
-      maxHeaderSize: 16 * 1024,
+      maxHeaderSize: HEADER_BYTES_MAX,
     },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: false } },
   });
@@ -119,7 +128,7 @@ function makeApp(limits: HttpLimits, onInternalError: (error: unknown) => void):
   return app;
 }
 
-function addRoutes(app: FastifyInstance, parts: HttpParts): void {
+function addRoutes(app: FastifyInstance, parts: HttpParts, version: string): void {
   const api = [...TASK_ROUTES, ...PILOT_ROUTES, ...TOKEN_ROUTES, ...ENGINE_ROUTES];
   const described: Route = {
     method: "GET",
@@ -129,7 +138,7 @@ function addRoutes(app: FastifyInstance, parts: HttpParts): void {
     answers: [{ status: 200, document: { type: "object" }, description: "OpenAPI 3.1." }],
     handle: async () => openApi,
   };
-  const openApi = openApiOf([...api, described], API_PREFIX);
+  const openApi = openApiOf([...api, described], API_PREFIX, version);
   for (const route of [...api, described]) addRoute(app, parts, route, API_PREFIX);
   for (const route of [...ENGINE_ROUTES, described]) addRoute(app, parts, route, "");
 }
@@ -214,9 +223,9 @@ function answerError(
 }
 
 async function open(app: FastifyInstance, listen: HttpAddress): Promise<string> {
-  const where = listen.kind === "unix" ? listen.path : `${listen.host}:${listen.port}`;
+  const where = "path" in listen ? listen.path : `${listen.host}:${listen.port}`;
   try {
-    if (listen.kind === "unix") {
+    if ("path" in listen) {
       await clearUnixPath(listen.path);
       await app.listen({ path: listen.path });
       chmodSync(listen.path, 0o600);

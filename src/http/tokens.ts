@@ -35,8 +35,8 @@ interface TokenRecord extends TokenView {
 export interface TokenRequest {
   readonly owner: string;
   readonly scope: Scope;
-  /** Seconds from now until it ends; null: never. */
-  readonly lifeSeconds: number | null;
+  /** Wall clock at which it ends, milliseconds since 1970; 0: never. */
+  readonly expiresWallMs: number;
 }
 
 const META_KEY = "tokens";
@@ -97,7 +97,7 @@ export async function createToken(
   request: TokenRequest,
   nowMs = Date.now(),
 ): Promise<{ token: string; view: TokenView }> {
-  const { owner, scope, lifeSeconds } = request;
+  const { owner, scope, expiresWallMs } = request;
   if (!OWNER_PATTERN.test(owner)) {
     throw new JumboError(
       "usage",
@@ -105,16 +105,15 @@ export async function createToken(
       { subject: "owner" },
     );
   }
-  if (lifeSeconds !== null && !(lifeSeconds > 0 && lifeSeconds <= 1e10)) {
+  if (!Number.isSafeInteger(expiresWallMs) || (expiresWallMs !== 0 && expiresWallMs <= nowMs)) {
     throw new JumboError(
       "usage",
-      `"lifeSeconds" is ${lifeSeconds} (a token lives for some time) write seconds above 0, or null for a token without end`,
-      { subject: "lifeSeconds" },
+      `"expiresWallMs" is ${expiresWallMs} (a token lives until some later time) write milliseconds since 1970, or 0 for a token without end`,
+      { subject: "expiresWallMs" },
     );
   }
   const id = randomBytes(6).toString("hex");
   const token = `jumbo_${id}_${randomBytes(32).toString("base64url")}`;
-  const expiresWallMs = lifeSeconds === null ? 0 : Math.ceil(nowMs + lifeSeconds * 1000);
   const view = { id, owner, scope, createdWallMs: nowMs, expiresWallMs };
   await bookOf(client).change((records) => {
     if (records.size >= TOKENS_MAX) {
