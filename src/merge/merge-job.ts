@@ -16,8 +16,8 @@
 import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { assert, messageOf } from "../base/index.ts";
-import { BundleDamage, type BundleMember, type BundleReader, memberName } from "../bundle/index.ts";
-import { type MergeRule, type Merger, mergeRule, PartError } from "../formats/index.ts";
+import { BundleDamage, type BundleMember, type BundleReader } from "../bundle/index.ts";
+import { type MergePart, type MergeRule, type Merger, mergeRule, PartError } from "../formats/index.ts";
 import { FileTable } from "../task/index.ts";
 import { BundleShelf } from "./bundle-shelf.ts";
 import { DurableFile } from "./durable-file.ts";
@@ -77,7 +77,7 @@ async function readInOrder(job: FileJob, shelf: BundleShelf, pass: MergePass): P
         const fence = { task: job.task, range, lease: run.lease };
         const member = reader.find(fence);
         if (!member) {
-          pass.findRange(range, `${memberName(fence, "*")} is not in ${reader.uri}`, false);
+          pass.findRange(range, `its output is not in bundle ${reader.uri}`, false);
           continue;
         }
         await drain(READ_AHEAD_PARTS_MAX - 1, READ_AHEAD_BYTES_MAX - member.bytes);
@@ -98,10 +98,16 @@ function startRead(reader: BundleReader, member: BundleMember): Promise<Uint8Arr
   return read;
 }
 
+/** Reasons are counted by their text: the same cause in a thousand ranges is one reason. */
+function unlabelled(message: string, label: string): string {
+  return message.replace(`output ${label} `, "output ");
+}
+
 /** One pass over the parts of one output file: either a durable file, or findings. */
 class MergePass {
   readonly #job: FileJob;
-  readonly #rule: MergeRule;
+  /** Null for `merge: command`, which has no notion of parts. */
+  readonly #rule: MergeRule | null;
   readonly #table: FileTable;
   readonly #file: DurableFile | null;
   readonly #rows: RowFileWriter;
@@ -112,18 +118,15 @@ class MergePass {
 
   constructor(job: FileJob) {
     this.#job = job;
-    this.#rule = mergeRule(job.merge);
+    this.#rule = job.merge === "command" ? null : mergeRule(job.merge);
     this.#table = new FileTable(job.eventsPerFile, job.eventsPerRange);
     this.#rows = new RowFileWriter(job.rows);
-    const file = job.extractTo === "" ? new DurableFile(job.path) : null;
+    const file = this.#rule ? new DurableFile(job.path) : null;
     this.#file = file;
-    this.#merger = file
-      ? this.#rule.open({
-          write: (bytes) => {
-            if (this.#findings.length === 0) file.write(bytes);
-          },
-        })
-      : null;
+    const write = (bytes: Uint8Array): void => {
+      if (this.#findings.length === 0) file?.write(bytes);
+    };
+    this.#merger = this.#rule?.open({ write }) ?? null;
   }
 
   get full(): boolean {
@@ -147,11 +150,12 @@ class MergePass {
       bytes = await part.read;
     } catch (error) {
       if (!(error instanceof BundleDamage)) throw error;
-      return this.findRange(range, messageOf(error), false);
+      // Without the member's name: one cause, one reason, however many ranges it hits.
+      return this.findRange(range, messageOf(error).replace(member.name, "an output"), false);
     }
     if (bytes.length > 0) {
-      const unfit = await this.#add(range, bytes);
-      if (unfit !== null) return this.findRange(range, `output can't be merged: ${unfit}`, true);
+      const unfit = await this.#add(range, member, bytes);
+      if (unfit !== null) return this.findRange(range, `unfit for the merge: ${unfit}`, true);
     }
     this.#parts++;
     this.#rows.add({
@@ -167,10 +171,10 @@ class MergePass {
   }
 
   /** Null if the part was added, else why it is unfit. Errors of the disk are thrown. */
-  async #add(range: number, bytes: Uint8Array): Promise<string | null> {
-    const part = { label: `r${range}`, bytes };
+  async #add(range: number, member: BundleMember, bytes: Uint8Array): Promise<string | null> {
+    const part = { label: `r${range}`, name: basename(member.name), bytes };
     try {
-      const miscounted = this.#countProblem(range, this.#expectCount(part));
+      const miscounted = this.#countProblem(range, this.#recordsOf(part));
       if (miscounted !== null) return miscounted;
       if (this.#merger) await this.#merger.add(part);
       else this.#extract(range, bytes);
@@ -179,12 +183,12 @@ class MergePass {
       if (this.#file?.failure !== undefined) throw this.#file.failure;
       if (!this.#merger) throw error;
       // Whatever a merger throws on a part, other than for the disk, is a word on that part.
-      return messageOf(error);
+      return unlabelled(messageOf(error), part.label);
     }
   }
 
-  #expectCount(part: { label: string; bytes: Uint8Array }): number | null {
-    return this.#job.recordsPerEvent === null ? null : this.#rule.countRecords(part);
+  #recordsOf(part: MergePart): number | null {
+    return this.#job.recordsPerEvent === null ? null : (this.#rule?.countRecords(part) ?? null);
   }
 
   #countProblem(range: number, records: number | null): string | null {
@@ -192,7 +196,7 @@ class MergePass {
     const events = this.#table.locate(range).count;
     const due = events * this.#job.recordsPerEvent;
     if (records === due) return null;
-    return `it has ${records} records (${events} events give ${due} with recordsPerEvent ${
+    return `output has ${records} records (${events} events give ${due} with recordsPerEvent ${
       this.#job.recordsPerEvent
     }) the payload must write that many`;
   }
@@ -219,7 +223,8 @@ class MergePass {
       if (!(error instanceof PartError)) throw error;
       const range = Number(/^r(\d+)$/.exec(error.label)?.[1] ?? Number.NaN);
       assert(Number.isSafeInteger(range), `a merger blamed a part that it was not given`);
-      this.findRange(range, `output can't be merged: ${error.message}`, true);
+      const why = unlabelled(error.message, error.label);
+      this.findRange(range, `unfit for the merge: ${why}`, true);
     }
   }
 
