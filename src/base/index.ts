@@ -3,6 +3,7 @@ export * from "./assert.ts";
 export * from "./crc.ts";
 export * from "./effects.ts";
 export * from "./errors.ts";
+export * from "./exit-now.ts";
 export * from "./ids.ts";
 export * from "./kill-point.ts";
 export * from "./limits.ts";

@@ -50,6 +50,9 @@ export function openEnvironment(path: string): Environment {
     pageSize: PAGE_BYTES,
     safeRestore: true,
     trackMetrics: true,
+    // Every write here is an explicit batch. The implicit one around it would own a promise that
+    // nobody can reach, and its rejection would be an unhandled one.
+    eventTurnBatching: false,
   };
   const root = lmdbOpen<Bytes, Bytes>(options);
   const table = (name: (typeof TABLE_NAMES)[number]): Database =>

@@ -25,6 +25,8 @@ export interface EncodedGroup {
   /** Chain number after this group. */
   readonly chain: number;
   readonly cutBelow: number;
+  /** Of all values. */
+  readonly bytes: number;
 }
 
 /** `chain` and `cutBelow` are those before the group. */
@@ -50,9 +52,11 @@ export function encodeGroup(group: CommitGroup, chain: number, cutBelow: number)
     cold.push(put("cold", CUT_KEY, payload));
   }
   const pages = group.pages.map((row) => put("pages", pageKey(row.task, row.page), row.value));
-  if (group.journal.length === 0) return { cold, pages, journal: null, chain, cutBelow: cut };
+  if (group.journal.length === 0)
+    return { cold, pages, journal: null, chain, cutBelow: cut, bytes };
   const key = journalKey(group.sequence);
   const header = { chain, sequence: group.sequence, cutBelow: cut };
   const record = sealJournal(key, header, group.journal, buffer, at);
-  return { cold, pages, journal: { key, value: record.sealed }, chain: record.crc, cutBelow: cut };
+  const journal = { key, value: record.sealed };
+  return { cold, pages, journal, chain: record.crc, cutBelow: cut, bytes };
 }

@@ -29,7 +29,10 @@ import type { CommitGroup, CommitOutcome, Store } from "./types.ts";
 /** Records deleted with one commit; they go in lumps, so that most commits don't touch that end. */
 const CUT_RECORDS_PER_COMMIT = 256;
 const CHECK_MS = 10_000;
+const EIO = 5;
 const ENOSPC = 28;
+/** Branch pages, free list and table of trees that a commit writes besides its values. */
+const TREE_BYTES_MAX = 1024 ** 2;
 
 /** Where the journal stands. */
 export interface JournalState {
@@ -227,9 +230,8 @@ export class LmdbStore implements Store {
 
   #judge(flight: Flight, error: unknown): void {
     if (this.#flight !== flight) return;
-    const isFull = (error as { code?: unknown }).code === ENOSPC;
     const visible = environmentStats(this.#environment).lastTxnId;
-    if (isFull && visible === this.#flushedTransaction) {
+    if (visible === this.#flushedTransaction && this.#foundNoSpace(flight, error)) {
       const full = new JumboError(
         "store_io",
         `the disk of ${this.#environment.path} is full (a commit found no space) ` +
@@ -240,6 +242,13 @@ export class LmdbStore implements Store {
       return;
     }
     this.#fail(flight, messageOf(error), error);
+  }
+
+  /** LMDB reports a write that was cut short by a full disk as EIO. */
+  #foundNoSpace(flight: Flight, error: unknown): boolean {
+    const { code } = error as { code?: unknown };
+    if (code === ENOSPC) return true;
+    return code === EIO && this.space().freeBytes < flight.encoded.bytes + TREE_BYTES_MAX;
   }
 
   #bark(): void {

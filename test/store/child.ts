@@ -2,6 +2,7 @@
  * The program that the store's tests run in a process of its own, to be killed or to crash there:
  *
  *   commit DIR [groups]   commits groups, one line `ack N` for each that was acknowledged
+ *   hang DIR              opens, says `ready`, waits for DIR/go, then commits one group
  *   lives DIR             three stores DIR/0..2 in turn, three groups each, lines `ack STORE N`
  *   open DIR...           opens each store and prints `DIR whole DIGEST` or `DIR CODE MESSAGE`;
  *                         a whole one also takes four more groups
@@ -9,9 +10,9 @@
  *
  * Exit code: that of the error for `commit`, and for `open` with one folder; a failed commit is 74.
  */
-import { writeSync } from "node:fs";
+import { existsSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { EXIT, JumboError } from "../../src/base/index.ts";
+import { EXIT, exitNow, JumboError } from "../../src/base/index.ts";
 import { openEnvironment, STORE_FILE } from "../../src/store/environment.ts";
 import { checkStoreFile } from "../../src/store/file-check.ts";
 import { openStore } from "../../src/store/index.ts";
@@ -22,8 +23,7 @@ function say(text: string): void {
 }
 
 async function commitGroups(dir: string, groups: number, label: string): Promise<void> {
-  const watchdogMs = Number(process.env["TEST_WATCHDOG_MS"] ?? 10_000);
-  const { store, recovered } = await openStore(dir, { watchdogMs });
+  const { store, recovered } = await openStore(dir);
   say(`epoch ${recovered.epoch} last ${recovered.lastSequence}`);
   for (let n = 1; n <= groups; n++) {
     const sequence = recovered.lastSequence + n;
@@ -35,6 +35,18 @@ async function commitGroups(dir: string, groups: number, label: string): Promise
     say(`ack ${label}${sequence}`);
   }
   await store.close();
+}
+
+async function commitWhenTold(dir: string): Promise<void> {
+  const { store } = await openStore(dir, { watchdogMs: 300 });
+  say("ready");
+  while (!existsSync(join(dir, "go"))) await new Promise((wake) => setTimeout(wake, 5));
+  const outcome = await commit(store, groupOf(1));
+  say(outcome.ok ? "committed" : `failed space=${outcome.space} ${outcome.error.message}`);
+  const next = await commit(store, groupOf(1));
+  say(next.ok ? "committed" : "failed again");
+  await store.close();
+  exitNow(outcome.ok ? EXIT.ok : EXIT.storeIo);
 }
 
 async function openEach(dirs: readonly string[]): Promise<void> {
@@ -65,7 +77,8 @@ const [mode, dir = "", ...rest] = process.argv.slice(2);
 if (mode === "commit") await commitGroups(dir, Number(rest[0] ?? Number.POSITIVE_INFINITY), "");
 else if (mode === "lives") {
   for (let k = 0; k < 3; k++) await commitGroups(join(dir, String(k)), 3, `${k} `);
-} else if (mode === "open") await openEach([dir, ...rest]);
+} else if (mode === "hang") await commitWhenTold(dir);
+else if (mode === "open") await openEach([dir, ...rest]);
 else if (mode === "hold") {
   openEnvironment(dir).root.transactionSync(() => {
     say("held");
