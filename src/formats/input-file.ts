@@ -164,6 +164,8 @@ async function decompressedCopy(source: string, sha256: string, scratch: string)
     try {
       for await (const chunk of stream.pipe(gunzip)) writeFully(fd, chunk as Buffer);
     } catch (error) {
+      // Z_...: the gzip's fault; anything else (no space left ...) is not the input's.
+      if (!(error as NodeJS.ErrnoException).code?.startsWith("Z_")) throw error;
       throw inputError(
         source,
         "can't be decompressed",
