@@ -4,6 +4,7 @@
  */
 import {
   ARRAY_ITEMS_MAX,
+  AssertionFailure,
   assert,
   RANGES_PER_TASK_MAX,
   SPANS_PER_MESSAGE_MAX,
@@ -104,7 +105,7 @@ function putTask(out: Writer, task: TaskInfo): void {
   out.real(task.timeoutSeconds, "timeoutSeconds");
   out.string(task.outputName, "outputName");
   out.flag(task.allowEmpty);
-  out.real(task.recordsPerEvent, "recordsPerEvent");
+  putWholeOrMinusOne(out, task.recordsPerEvent, "recordsPerEvent");
   out.array(3);
   out.unsigned(task.countRule.kind, COUNT_RULE.linePrefix, "kind of a count rule");
   out.unsigned(task.countRule.skip, U32, "skip of a count rule");
@@ -155,6 +156,11 @@ function readTask(from: Reader): TaskInfo {
   };
 }
 
+function putWholeOrMinusOne(out: Writer, value: number, what: string): void {
+  if (!Number.isSafeInteger(value)) throw new AssertionFailure(`${what} is ${value}, not whole`);
+  out.real(value, what);
+}
+
 function readWholeOrMinusOne(from: Reader, what: string): number {
   const value = from.real(what);
   if (!Number.isSafeInteger(value)) from.fail(what, `is ${value}`, "a whole number or -1");
@@ -174,7 +180,7 @@ function putFile(out: Writer, file: FileInfo): void {
   out.string(file.path, "path");
   out.string(file.tree, "tree");
   out.string(file.format, "format");
-  out.real(file.sizeBytes, "sizeBytes");
+  putWholeOrMinusOne(out, file.sizeBytes, "sizeBytes");
   out.real(file.mtimeMs, "mtimeMs");
   out.string(file.seed, "seed");
   putPieces(out, file.header, "header");

@@ -99,7 +99,7 @@ export class Reader {
     return value;
   }
 
-  /** A finite number >= -1. */
+  /** A finite number >= 0, or -1. */
   real(what: string): number {
     const at = this.position;
     const head = at < this.end ? this.bytes[at]! : 0x100;
@@ -109,10 +109,10 @@ export class Reader {
     }
     if (head !== 0xcb) return this.unsigned(0, TWO_32 - 1, what);
     const value = this.#float(what);
-    if (!(value >= -1 && value < Number.POSITIVE_INFINITY)) {
-      this.fail(what, `is ${value}`, "a finite number >= -1");
+    if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+      this.fail(what, `is ${value}`, "a finite number >= 0, or -1 as an integer");
     }
-    if (value === -1 || value >>> 0 === value) {
+    if (value >>> 0 === value) {
       this.fail(what, "is a float64 that holds a small integer", "the integer form");
     }
     return value;

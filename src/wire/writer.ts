@@ -3,7 +3,7 @@
  * canonical byte form (docs/reference/protocol.md, "Values"):
  *
  *   unsigned   smallest of fixint, uint8, uint16, uint32; 2^32 .. 2^53-1 as float64
- *   real       an unsigned or -1 where it is one, else float64
+ *   real       a number >= 0, or -1: unsigned where it is a u32, 0xff for -1, else float64
  *   string     UTF-8, smallest header; lone surrogates become U+FFFD
  *   bin, array smallest header; nil, maps and ext types are never written
  *
@@ -70,9 +70,10 @@ export class Writer {
     this.#smallest(whole);
   }
 
-  /** A finite number >= -1. */
+  /** A finite number >= 0, or -1. */
   real(value: number, what: string): void {
-    if (!(value >= -1 && value < Number.POSITIVE_INFINITY)) throw notReal(what, value);
+    if (!(value >= 0 && value < Number.POSITIVE_INFINITY) && value !== -1)
+      throw notReal(what, value);
     this.reserve(9);
     if (value === -1) this.bytes[this.position++] = 0xff;
     else if (value >>> 0 === value) this.#smallest(value);
@@ -194,5 +195,5 @@ function notWhole(what: string, value: number): Error {
 }
 
 function notReal(what: string, value: number): Error {
-  return new AssertionFailure(`${what} is ${value} where a finite number >= -1 is due`);
+  return new AssertionFailure(`${what} is ${value} where a finite number >= 0, or -1, is due`);
 }

@@ -137,6 +137,7 @@ const numbers: Row[] = [
   ["float64 of -1 where a real is due", heartbeat(f64(-1))],
   ["float64 of negative zero", heartbeat(f64(-0))],
   ["float64 below -1", heartbeat(f64(-1.5))],
+  ["float64 between -1 and 0", heartbeat(f64(-0.5))],
   ["NaN", heartbeat([0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0])],
   ["infinity", heartbeat(f64(Number.POSITIVE_INFINITY))],
   ["2^32 + 0.5 where an integer is due", exchange(array(), [1, f64(2 ** 32 + 0.5)])],

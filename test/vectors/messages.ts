@@ -253,7 +253,7 @@ function work(): MessageVector[] {
         secondsLeft: 2 ** 32,
       },
     },
-    ...[127, 128, 255, 256, 65_535, 65_536, U32, 0.5, -0.5, 1e300, SAFE].map((secondsLeft) => ({
+    ...[127, 128, 255, 256, 65_535, 65_536, U32, 0.5, 1e300, SAFE].map((secondsLeft) => ({
       name: `heartbeat, secondsLeft ${secondsLeft}`,
       from: "pilot" as const,
       message: { type: "heartbeat", freeSlots: 1, secondsLeft } as const,

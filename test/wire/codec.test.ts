@@ -138,7 +138,7 @@ describe("encodeFrame", () => {
     for (const freeSlots of [-1, 0.5, 300.5, Number.NaN, undefined]) {
       refuses({ ...heartbeat, freeSlots }, /freeSlots/);
     }
-    for (const secondsLeft of [-2, Number.NaN, Number.POSITIVE_INFINITY, undefined]) {
+    for (const secondsLeft of [-2, -0.5, Number.NaN, Number.POSITIVE_INFINITY, undefined]) {
       refuses({ ...heartbeat, secondsLeft }, /secondsLeft/);
     }
     refuses({ ...exchangeOf(), sequence: 2 ** 32 + 0.5 }, /sequence/);
