@@ -1,0 +1,167 @@
+/**
+ * The talk with the engine while a session lasts: started, bundle notices, exchanges and their
+ * verdicts. Everything of one tick goes together, in this order: started, notices, exchange.
+ *
+ * A want stays parked at the engine: grants eat it up, and a new exchange goes out only when there
+ * is something to report or the want grew. At most IN_FLIGHT_MAX exchanges with reports wait for
+ * verdicts; what ends meanwhile shares the next one, as commits of a group do.
+ */
+import type { TaskId } from "../base/index.ts";
+import {
+  blocksRanges,
+  layVerdicts,
+  OUTCOME,
+  type PilotMessage,
+  type Report,
+  type SpanBlock,
+  VERDICT,
+  type Verdicts,
+} from "../wire/index.ts";
+import { type Holdings, joined, spanBlocks } from "./holdings.ts";
+import { buildReports } from "./reports.ts";
+import type { HeldSpan } from "./work.ts";
+
+const IN_FLIGHT_MAX = 4;
+/** Keeps a frame far below its limit even if each item has a reason of its own. */
+const ITEMS_PER_EXCHANGE_MAX = 1024;
+const ROUND_TRIP_WEIGHT = 0.2;
+const ROUND_TRIP_SECONDS_FIRST = 0.05;
+
+export interface ExchangeHost {
+  readonly holdings: Holdings;
+  send(message: PilotMessage): boolean;
+  /** URI of one of this pilot's bundles. */
+  uri(bundle: number): string | undefined;
+  want(): number;
+  freeSlots(): number;
+  secondsLeft(): number;
+}
+
+interface InFlight {
+  readonly reports: readonly Report[];
+  readonly sentAtMs: number;
+}
+
+export interface Tally {
+  accepted: number;
+  unused: number;
+  failed: number;
+  returned: number;
+  lost: number;
+}
+
+export class ExchangeLine {
+  readonly tally: Tally = { accepted: 0, unused: 0, failed: 0, returned: 0, lost: 0 };
+  readonly #host: ExchangeHost;
+  readonly #inFlight = new Map<number, InFlight>();
+  readonly #announced = new Set<number>();
+  #started: HeldSpan[] = [];
+  #sequence = 0;
+  #parked = 0;
+  #roundTripSeconds = ROUND_TRIP_SECONDS_FIRST;
+
+  constructor(host: ExchangeHost) {
+    this.#host = host;
+  }
+
+  /** Moving mean of exchange -> verdicts, seconds. */
+  get roundTripSeconds(): number {
+    return this.#roundTripSeconds;
+  }
+
+  /** A new session: `parked` is the want of its hello. */
+  open(parked: number): void {
+    this.#sequence = 0;
+    this.#parked = parked;
+    this.#inFlight.clear();
+    this.#announced.clear();
+    // The engine may have lost any of these words, or died before it kept them.
+    this.#started = [...this.#host.holdings.running()];
+  }
+
+  /** The session is gone: what had no answer will be said again. */
+  lost(): void {
+    this.#inFlight.clear();
+    this.#started = [];
+    this.#host.holdings.unsend();
+  }
+
+  granted(blocks: readonly SpanBlock[]): void {
+    this.#parked = Math.max(0, this.#parked - blocksRanges(blocks));
+  }
+
+  started(span: HeldSpan): void {
+    this.#started.push(span);
+  }
+
+  /** Sends what is due. */
+  flush(): void {
+    this.#sendStarted();
+    const { holdings } = this.#host;
+    while (holdings.waitingItems > 0 && this.#inFlight.size < IN_FLIGHT_MAX) this.#exchange();
+    const want = this.#host.want();
+    if (want > this.#parked || (want === 0 && this.#parked > 0)) this.#exchange();
+  }
+
+  #sendStarted(): void {
+    if (this.#started.length === 0) return;
+    const byTask = new Map<TaskId, HeldSpan[]>();
+    for (const span of this.#started) {
+      const spans = byTask.get(span.task);
+      if (spans === undefined) byTask.set(span.task, [span]);
+      else spans.push(span);
+    }
+    this.#started = [];
+    const spans = [...byTask].flatMap(([task, list]) => spanBlocks(task, joined(list)));
+    this.#host.send({ type: "started", spans });
+  }
+
+  #exchange(): void {
+    const host = this.#host;
+    const sequence = ++this.#sequence;
+    const take = this.#inFlight.size < IN_FLIGHT_MAX ? ITEMS_PER_EXCHANGE_MAX : 0;
+    const reports = buildReports(host.holdings.toSend(sequence, take));
+    for (const { bundle } of reports) this.#announce(bundle);
+    if (reports.length > 0) {
+      this.#inFlight.set(sequence, { reports, sentAtMs: performance.now() });
+    }
+    this.#parked = host.want();
+    host.send({
+      type: "exchange",
+      sequence,
+      reports,
+      want: this.#parked,
+      freeSlots: host.freeSlots(),
+      secondsLeft: host.secondsLeft(),
+    });
+  }
+
+  #announce(bundle: number): void {
+    if (bundle === 0 || this.#announced.has(bundle)) return;
+    this.#announced.add(bundle);
+    const uri = this.#host.uri(bundle) ?? "";
+    this.#host.send({ type: "bundle", number: bundle, node: 0, uri });
+  }
+
+  /** False if the verdicts don't fit the exchange that they name. */
+  onVerdicts({ sequence, runs }: Verdicts): boolean {
+    const sent = this.#inFlight.get(sequence);
+    // An exchange without reports may be answered too: with nothing.
+    if (sent === undefined) return runs.length === 0 && sequence <= this.#sequence;
+    const { tally } = this;
+    const fits = layVerdicts(sent.reports, runs, ({ outcome }, _span, _first, count, verdict) => {
+      if (outcome === OUTCOME.returned) tally.returned += count;
+      else if (outcome === OUTCOME.lost) tally.lost += count;
+      else if (outcome !== OUTCOME.done) tally.failed += count;
+      else if (verdict === VERDICT.accepted || verdict === VERDICT.duplicate) {
+        tally.accepted += count;
+      } else tally.unused += count;
+    });
+    if (!fits) return false;
+    const seconds = (performance.now() - sent.sentAtMs) / 1000;
+    this.#roundTripSeconds += ROUND_TRIP_WEIGHT * (seconds - this.#roundTripSeconds);
+    this.#inFlight.delete(sequence);
+    this.#host.holdings.answered(sequence);
+    return true;
+  }
+}

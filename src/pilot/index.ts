@@ -1,0 +1,4 @@
+/** The TypeScript pilot for one machine: the same protocol as the native one, without MPI. */
+export type { PilotEnd, PilotOptions } from "./options.ts";
+export { Pilot } from "./pilot.ts";
+export { runPilot } from "./run.ts";
