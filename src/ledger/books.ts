@@ -5,7 +5,7 @@
  * A change happens in two steps that live work and recovery share the second of: *decide* looks,
  * answers and writes the decision into the journal; *apply* (transitions.ts) carries it out.
  */
-import { assert, LEASE_NUMBER_MAX, leaseEpoch, leaseIdOf, leaseNumber } from "../base/index.ts";
+import { assert, LEASE_NUMBER_MAX, leaseEpoch, leaseIdOf } from "../base/index.ts";
 import { DECISION, type DecisionKind, JournalWriter } from "./journal.ts";
 import { LeaseBook } from "./leases.ts";
 import { PageTable, type TaskPages } from "./page-table.ts";
@@ -15,7 +15,7 @@ const LIVE = Number.POSITIVE_INFINITY;
 
 export class Books {
   readonly pages: PageTable;
-  readonly leases = new LeaseBook();
+  readonly leases: LeaseBook;
   readonly journal = new JournalWriter();
   readonly lostBundles = new Set<number>();
   /** The last lease identity issued, by this life or one before. */
@@ -32,6 +32,7 @@ export class Books {
   constructor(epoch: number, openBytesMax?: number) {
     this.epoch = epoch;
     this.bornAt = leaseIdOf(epoch, 0);
+    this.leases = new LeaseBook(epoch);
     this.pages = new PageTable(openBytesMax);
   }
 
@@ -78,7 +79,7 @@ export class Books {
   /** The next identity; raises the epoch once its 2^32-1 numbers are spent. */
   nextLease(): number {
     const last = Math.max(this.issued, this.bornAt);
-    if (leaseNumber(last) === LEASE_NUMBER_MAX) {
+    if (last >>> 0 === LEASE_NUMBER_MAX) {
       this.raiseEpoch(leaseEpoch(last) + 1);
       return leaseIdOf(this.epoch, 1);
     }

@@ -4,71 +4,137 @@
  * and loses its leases at the next look.
  *
  * Leases stand in the order of their last place in the journal (their grant, or the record that
- * carried them forward), so the first one says how far back the journal is needed for leases.
+ * carried them forward), so the first one says how far back the journal is needed for leases. Both
+ * orders, that and a pilot's own, are links in the leases themselves: a grant and a done each touch
+ * them, and a Set of objects would cost more than the rest of the decision.
  */
-import { assert, type PilotNumber } from "../base/index.ts";
+import { assert, type LeaseId, leaseIdOf, type PilotNumber, type TaskId } from "../base/index.ts";
 import type { Lease } from "./types.ts";
 
-export interface OpenLease extends Lease {
+/** An open lease with its places in the two orders. */
+export class OpenLease implements Lease {
+  readonly id: LeaseId;
+  readonly task: TaskId;
+  readonly first: number;
+  readonly count: number;
+  readonly pilot: PilotNumber;
+  readonly speculative: boolean;
+  open: number;
+  recalled = false;
   /** Sequence of the newest journal record that names it in full. */
   position: number;
+  before: OpenLease | null = null;
+  after: OpenLease | null = null;
+  pilotBefore: OpenLease | null = null;
+  pilotAfter: OpenLease | null = null;
+
+  constructor(
+    id: number,
+    task: TaskId,
+    first: number,
+    count: number,
+    pilot: number,
+    speculative: boolean,
+    open: number,
+    position: number,
+  ) {
+    this.id = id as LeaseId;
+    this.task = task;
+    this.first = first;
+    this.count = count;
+    this.pilot = pilot as PilotNumber;
+    this.speculative = speculative;
+    this.open = open;
+    this.position = position;
+  }
 }
 
 interface PilotLeases {
   deadlineMs: number;
-  readonly leases: Set<OpenLease>;
+  newest: OpenLease | null;
 }
 
 export class LeaseBook {
-  readonly #open = new Map<number, OpenLease>();
+  /** By number above `#base`, since small whole numbers are found much faster; older ones by id. */
+  readonly #recent = new Map<number, OpenLease>();
+  readonly #older = new Map<number, OpenLease>();
+  readonly #base: number;
   readonly #pilots = new Map<number, PilotLeases>();
+  #oldest: OpenLease | null = null;
+  #newest: OpenLease | null = null;
+
+  constructor(epoch: number) {
+    this.#base = leaseIdOf(epoch, 0);
+  }
 
   get size(): number {
-    return this.#open.size;
+    return this.#recent.size + this.#older.size;
   }
 
   get(id: number): OpenLease | undefined {
-    return this.#open.get(id);
+    return id > this.#base ? this.#recent.get(id - this.#base) : this.#older.get(id);
   }
 
-  all(): IterableIterator<OpenLease> {
-    return this.#open.values();
+  /** In the order of their records. */
+  *all(): Generator<OpenLease, void> {
+    for (let lease = this.#oldest; lease !== null; ) {
+      const next: OpenLease | null = lease.after;
+      yield lease;
+      lease = next;
+    }
+  }
+
+  get oldest(): OpenLease | null {
+    return this.#oldest;
   }
 
   add(lease: OpenLease): void {
-    assert(!this.#open.has(lease.id), `lease ${lease.id} is issued twice`);
-    this.#open.set(lease.id, lease);
-    this.#pilot(lease.pilot).leases.add(lease);
+    assert(this.get(lease.id) === undefined, `lease ${lease.id} is issued once`);
+    if (lease.id > this.#base) this.#recent.set(lease.id - this.#base, lease);
+    else this.#older.set(lease.id, lease);
+    this.#append(lease);
+    const pilot = this.#pilot(lease.pilot);
+    lease.pilotBefore = pilot.newest;
+    if (pilot.newest !== null) pilot.newest.pilotAfter = lease;
+    pilot.newest = lease;
   }
 
   /** `count` ranges are no longer held or running under the lease. */
   close(id: number, count: number): void {
-    const lease = this.#open.get(id);
+    const lease = this.get(id);
     assert(lease !== undefined && lease.open >= count, `lease ${id} has ${count} ranges to close`);
     lease.open -= count;
     if (lease.open === 0) this.remove(lease);
   }
 
   remove(lease: OpenLease): void {
-    this.#open.delete(lease.id);
-    this.#pilots.get(lease.pilot)?.leases.delete(lease);
+    if (lease.id > this.#base) this.#recent.delete(lease.id - this.#base);
+    else this.#older.delete(lease.id);
+    this.#unlink(lease);
+    const { pilotBefore, pilotAfter } = lease;
+    if (pilotBefore !== null) pilotBefore.pilotAfter = pilotAfter;
+    if (pilotAfter !== null) pilotAfter.pilotBefore = pilotBefore;
+    else this.#pilot(lease.pilot).newest = pilotBefore;
+    lease.pilotBefore = lease.pilotAfter = null;
   }
 
   /** It stands in the journal record `sequence` now. */
   carried(lease: OpenLease, sequence: number): void {
-    this.#open.delete(lease.id);
+    this.#unlink(lease);
     lease.position = sequence;
-    this.#open.set(lease.id, lease);
+    this.#append(lease);
   }
 
   oldestPosition(otherwise: number): number {
-    for (const lease of this.#open.values()) return lease.position;
-    return otherwise;
+    return this.#oldest?.position ?? otherwise;
   }
 
   /** By identity: what order they were carried in must not be seen by anyone. */
   of(pilot: number): OpenLease[] {
-    return [...(this.#pilots.get(pilot)?.leases ?? [])].sort((a, b) => a.id - b.id);
+    const leases: OpenLease[] = [];
+    let lease = this.#pilots.get(pilot)?.newest ?? null;
+    for (; lease !== null; lease = lease.pilotBefore) leases.push(lease);
+    return leases.sort((a, b) => a.id - b.id);
   }
 
   renew(pilot: number, deadlineMs: number): void {
@@ -83,7 +149,7 @@ export class LeaseBook {
     for (const pilot of this.#pilots.values()) pilot.deadlineMs = deadlineMs;
   }
 
-  /** Pilots whose deadline is not after `nowMs`; they are forgotten once their leases are gone. */
+  /** Pilots whose deadline is not after `nowMs`. */
   due(nowMs: number): PilotNumber[] {
     const due: PilotNumber[] = [];
     for (const [pilot, entry] of this.#pilots) {
@@ -93,14 +159,31 @@ export class LeaseBook {
   }
 
   forget(pilot: number): void {
-    assert((this.#pilots.get(pilot)?.leases.size ?? 0) === 0, `pilot ${pilot} still holds leases`);
+    const newest = this.#pilots.get(pilot)?.newest ?? null;
+    assert(newest === null, `pilot ${pilot} holds no lease when it is forgotten`);
     this.#pilots.delete(pilot);
+  }
+
+  #append(lease: OpenLease): void {
+    lease.before = this.#newest;
+    if (this.#newest !== null) this.#newest.after = lease;
+    else this.#oldest = lease;
+    this.#newest = lease;
+  }
+
+  #unlink(lease: OpenLease): void {
+    const { before, after } = lease;
+    if (before !== null) before.after = after;
+    else this.#oldest = after;
+    if (after !== null) after.before = before;
+    else this.#newest = before;
+    lease.before = lease.after = null;
   }
 
   #pilot(pilot: number): PilotLeases {
     let entry = this.#pilots.get(pilot);
     if (entry === undefined) {
-      entry = { deadlineMs: 0, leases: new Set() };
+      entry = { deadlineMs: 0, newest: null };
       this.#pilots.set(pilot, entry);
     }
     return entry;

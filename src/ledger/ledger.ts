@@ -26,7 +26,7 @@ import {
 import { Books } from "./books.ts";
 import { checkBooks } from "./check.ts";
 import { DECISION, type DecisionKind } from "./journal.ts";
-import type { OpenLease } from "./leases.ts";
+import { OpenLease } from "./leases.ts";
 import { nextReady, type PageImage, type ReadyRun, TaskPages } from "./page-table.ts";
 import { Recovery, type RecoverySummary } from "./recovery.ts";
 import { failReady, loseBundle, reopenBundle, reopenRange, retryFailed } from "./reopen.ts";
@@ -43,6 +43,8 @@ export interface LedgerOptions {
   readonly epoch: number;
   /** RAM for pages that are not packed; the default suits 10^9 ranges. */
   readonly openBytesMax?: number;
+  /** Groups that a change or a lease stays in the journal alone before it is written again. */
+  readonly settleGroups?: number;
   /** Last lease number that counts as spent in this epoch; for tests of the overflow. */
   readonly leasesSpent?: number;
 }
@@ -80,16 +82,20 @@ export interface Expiry {
   readonly leases: Lease[];
 }
 
+/** A page in use changes in every group: written in each of them it would cost more than all else. */
+const SETTLE_GROUPS = 256;
 const NO_REASONS: ReasonOf = () => 0 as ReasonId;
 
 export class Ledger {
   readonly #books: Books;
+  readonly #settleGroups: number;
   #recovery: Recovery | null = null;
   /** Sequence told by a checkpoint since the journal was last taken. */
   #sequenceTold = 0;
 
   constructor(options: LedgerOptions) {
     this.#books = new Books(options.epoch, options.openBytesMax);
+    this.#settleGroups = options.settleGroups ?? SETTLE_GROUPS;
     this.#books.bornAt += options.leasesSpent ?? 0;
   }
 
@@ -188,17 +194,9 @@ export class Ledger {
     );
     assert(pilot > 0, "a lease has a pilot");
     const id = books.nextLease();
-    const lease: OpenLease = {
-      id: id as LeaseId,
-      task,
-      first,
-      count,
-      pilot: pilot as PilotNumber,
-      speculative: kind === DECISION.copied,
-      open: count,
-      recalled: false,
-      position: books.sequence,
-    };
+    const speculative = kind === DECISION.copied;
+    const { sequence } = books;
+    const lease = new OpenLease(id, task, first, count, pilot, speculative, count, sequence);
     books.record(kind, task, first, count, id, pilot);
     books.issued = id;
     books.leases.add(lease);
@@ -288,7 +286,8 @@ export class Ledger {
     return this.#books.leases.size;
   }
 
-  leases(): IterableIterator<Lease> {
+  /** All open leases, oldest record first. */
+  leases(): Iterable<Lease> {
     return this.#books.leases.all();
   }
 
@@ -457,7 +456,7 @@ export class Ledger {
   /**
    * For the group that will carry `sequence`, called just before `takeJournal`: writes back at most
    * `pagesMax` pages with the oldest changes, and writes at most `leasesMax` open leases again that
-   * would hold the journal's end back.
+   * would hold the journal's end back. What is younger than `settleGroups` groups waits.
    */
   checkpoint(sequence: number, pagesMax: number, leasesMax: number): Checkpoint {
     this.#live();
@@ -466,11 +465,12 @@ export class Ledger {
     this.#sequenceTold = sequence;
     // A group without decisions has no record: what is true now is true since the last one.
     const trueAt = books.journal.pending ? sequence : books.taken;
-    const pages = books.pages.writeBack(trueAt, pagesMax);
-    const horizon = books.pages.oldestDirty(sequence);
+    const oldEnough = sequence - this.#settleGroups;
+    const pages = books.pages.writeBack(trueAt, pagesMax, oldEnough);
+    const horizon = Math.min(books.pages.oldestDirty(sequence), oldEnough + 1);
     for (let carried = 0; carried < leasesMax; carried++) {
-      const lease = this.#oldestLease();
-      if (lease === undefined || lease.position >= horizon) break;
+      const lease = books.leases.oldest;
+      if (lease === null || lease.position >= horizon) break;
       this.#carry(lease, sequence);
     }
     const last = books.journal.pending ? sequence : books.taken;
@@ -480,11 +480,6 @@ export class Ledger {
       last,
     );
     return { pages, cutBelow };
-  }
-
-  #oldestLease(): OpenLease | undefined {
-    for (const lease of this.#books.leases.all()) return lease;
-    return undefined;
   }
 
   #carry(lease: OpenLease, sequence: number): void {

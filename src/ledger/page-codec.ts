@@ -64,8 +64,7 @@ export function encodePage(page: Page, sequence: number): Uint8Array {
     const key = (cells[at + 1]! * 4 + flags) * 0x1_0000 + (cells[at]! & 0xffff);
     if (key !== lastKey) {
       lastKey = key;
-      lastClass = classMap === null ? classKeys.subarray(0, classCount).indexOf(key) : -1;
-      if (classMap !== null) lastClass = classMap.get(key) ?? -1;
+      lastClass = classMap === null ? classOf(key, classCount) : (classMap.get(key) ?? -1);
       if (lastClass < 0) {
         lastClass = classCount++;
         classKeys[lastClass] = key;
@@ -98,6 +97,11 @@ export function encodePage(page: Page, sequence: number): Uint8Array {
   writeColumn(leases, leaseCount, false);
   writeColumn(marks, markCount, false);
   return writer.take();
+}
+
+function classOf(key: number, classCount: number): number {
+  for (let i = 0; i < classCount; i++) if (classKeys[i] === key) return i;
+  return -1;
 }
 
 /** The header alone: what a restart needs of a page that nobody touches. */
@@ -145,7 +149,7 @@ export function decodePage(page: Page, bytes: Uint8Array): void {
     const lease = flagged & HAS_LEASE ? leases[leaseCount++]! : 0;
     scratch[at + 1] = flagged >>> 2;
     scratch[at + 2] = flagged & HAS_MARK ? marks[markCount++]! : 0;
-    scratch[at + 3] = lease;
+    scratch[at + 3] = lease >>> 0;
     scratch[at + 4] = Math.floor(lease / 0x1_0000_0000);
   }
   const full = page.size;

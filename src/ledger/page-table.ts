@@ -39,6 +39,8 @@ export class TaskPages {
   readonly copies = new Map<number, number>();
   /** No range below it is ready. */
   readyHint = 0;
+  #number = -1;
+  #chunk: Chunk | undefined;
 
   constructor(terms: TaskTerms, phase: TaskPhase, mergedBelow: number) {
     assert(terms.ranges >= 0 && terms.ranges <= RANGES_PER_TASK_MAX, "ranges within 2^53");
@@ -54,7 +56,19 @@ export class TaskPages {
   }
 
   page(index: number): Page | undefined {
-    return this.chunks.get(Math.floor(index / PAGES_PER_CHUNK))?.pages[index % PAGES_PER_CHUNK];
+    const number = Math.floor(index / PAGES_PER_CHUNK);
+    return this.chunk(number)?.pages[index - number * PAGES_PER_CHUNK];
+  }
+
+  /** The last one asked for is remembered: most work stays in one chunk. */
+  chunk(number: number): Chunk | undefined {
+    if (number === this.#number) return this.#chunk;
+    const chunk = this.chunks.get(number);
+    if (chunk !== undefined) {
+      this.#number = number;
+      this.#chunk = chunk;
+    }
+    return chunk;
   }
 
   pageSize(index: number): number {
@@ -72,18 +86,18 @@ export class TaskPages {
   }
 
   #take(page: Page, count: number): void {
-    this.chunks.get(Math.floor(page.index / PAGES_PER_CHUNK))!.taken += count;
+    this.chunk(Math.floor(page.index / PAGES_PER_CHUNK))!.taken += count;
   }
 
   /** The page, made untouched where there is none. */
   pageOrNew(index: number): Page {
     const number = Math.floor(index / PAGES_PER_CHUNK);
-    let chunk = this.chunks.get(number);
+    let chunk = this.chunk(number);
     if (chunk === undefined) {
       chunk = { pages: new Array<Page | undefined>(PAGES_PER_CHUNK).fill(undefined), taken: 0 };
       this.chunks.set(number, chunk);
     }
-    const at = index % PAGES_PER_CHUNK;
+    const at = index - number * PAGES_PER_CHUNK;
     const found = chunk.pages[at];
     if (found !== undefined) return found;
     const page = new Page(this.id, index, this.pageSize(index));
@@ -96,7 +110,7 @@ export class TaskPages {
     let at = from;
     while (at < this.ranges) {
       const number = Math.floor(at / RANGES_PER_CHUNK);
-      const chunk = this.chunks.get(number);
+      const chunk = this.chunk(number);
       if (chunk === undefined) return at;
       const chunkStart = number * RANGES_PER_CHUNK;
       const chunkEnd = Math.min(chunkStart + RANGES_PER_CHUNK, this.ranges);
@@ -170,7 +184,8 @@ export class PageTable {
   /** Makes the records of a page readable and writable; may pack others. */
   open(page: Page): void {
     page.touched = true;
-    if (this.#open.has(page)) return;
+    if (page.isOpen) return;
+    page.isOpen = true;
     if (page.isPacked) decodePage(page, page.packed!);
     this.#open.add(page);
     this.#openBytes += page.bytes;
@@ -199,7 +214,7 @@ export class PageTable {
   load(task: TaskPages, index: number, bytes: Uint8Array): void {
     const header = decodePageHeader(bytes);
     const page = task.pageOrNew(index);
-    assert(page.trueAt === 0 && !this.#open.has(page), `page ${index} is loaded twice`);
+    assert(page.trueAt === 0 && !page.isOpen, `page ${index} is loaded twice`);
     assert(header.size <= page.size, `page ${index} has more ranges than its task`);
     const untouched = page.counts[STATE.ready]!;
     for (const state of [STATE.held, STATE.running, STATE.done, STATE.failed]) {
@@ -236,11 +251,11 @@ export class PageTable {
     return otherwise;
   }
 
-  /** Encodes up to `pagesMax` pages, oldest change first, as true at `sequence`. */
-  writeBack(sequence: number, pagesMax: number): PageImage[] {
+  /** Encodes up to `pagesMax` pages changed at or before `oldEnough`, oldest first. */
+  writeBack(sequence: number, pagesMax: number, oldEnough: number): PageImage[] {
     const images: PageImage[] = [];
     for (const page of this.#dirty) {
-      if (images.length >= pagesMax) break;
+      if (images.length >= pagesMax || page.dirtySince > oldEnough) break;
       images.push({ task: page.task, page: page.index, value: encodePage(page, sequence) });
       page.dirtySince = 0;
       this.#dirty.delete(page);
@@ -249,7 +264,9 @@ export class PageTable {
   }
 
   #pack(page: Page): void {
-    if (!this.#open.delete(page)) return;
+    if (!page.isOpen) return;
+    page.isOpen = false;
+    this.#open.delete(page);
     this.#openBytes -= page.bytes;
     page.pack(encodePage(page, 0));
   }

@@ -68,6 +68,8 @@ export class Page {
   trueAt = 0;
   /** Sequence of the oldest change that no stored page has; 0: none. */
   dirtySince = 0;
+  /** Its records are in RAM and counted by the table. */
+  isOpen = false;
   /** Looked at since the table last considered packing it. */
   touched = true;
 

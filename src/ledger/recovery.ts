@@ -10,17 +10,11 @@
  * A lease of the group that was lost in the crash is in no record: its number is never given out
  * again because the epoch has risen, and `wasIssued` knows it as never issued.
  */
-import {
-  assert,
-  type LeaseId,
-  leaseEpoch,
-  type PilotNumber,
-  RANGES_PER_PAGE,
-} from "../base/index.ts";
+import { assert, leaseEpoch, RANGES_PER_PAGE } from "../base/index.ts";
 import type { Books } from "./books.ts";
 import { damaged } from "./bytes.ts";
 import { DECISION, JournalReader } from "./journal.ts";
-import type { OpenLease } from "./leases.ts";
+import { OpenLease } from "./leases.ts";
 import { COPY, FIELDS, STATE_MASK } from "./page.ts";
 import type { TaskPages } from "./page-table.ts";
 import { applySpan, applyToTask } from "./transitions.ts";
@@ -161,17 +155,11 @@ export class Recovery {
       const open = countOpen(books, task, id, first, count);
       if (open === 0 && !speculative) continue;
       done.add(id);
-      found.push({
-        id: id as LeaseId,
-        task: task.terms.id,
-        first,
-        count,
-        pilot: seen[at + 4] as PilotNumber,
-        speculative,
-        open,
-        recalled: false,
-        position: seen[at + 5]!,
-      });
+      const pilot = seen[at + 4]!;
+      const position = seen[at + 5]!;
+      found.push(
+        new OpenLease(id, task.terms.id, first, count, pilot, speculative, open, position),
+      );
     }
     this.#claimCopies(found);
     for (let i = found.length - 1; i >= 0; i--) {
@@ -213,7 +201,7 @@ function countOpen(
   first: number,
   count: number,
 ): number {
-  const low = lease % 0x1_0000_0000;
+  const low = lease >>> 0;
   const high = Math.floor(lease / 0x1_0000_0000);
   const end = first + count;
   let open = 0;

@@ -71,7 +71,7 @@ function judgeSpan(
   sink: VerdictSink,
 ): void {
   const bundleLost = kind === DECISION.done && extra !== 0 && books.lostBundles.has(extra);
-  const low = lease % 0x1_0000_0000;
+  const low = lease >>> 0;
   const high = Math.floor(lease / 0x1_0000_0000);
   let runStart = first;
   let runVerdict = -1;

@@ -111,7 +111,7 @@ function applyToPage(
   books.pages.open(page);
   const bytesBefore = page.bytes;
   const base = page.index * RANGES_PER_PAGE;
-  const low = lease % 0x1_0000_0000;
+  const low = lease >>> 0;
   const high = Math.floor(lease / 0x1_0000_0000);
   const single = books.live && (task.copies.size > 0 || kind === DECISION.copied);
   let changed = 0;
@@ -243,7 +243,7 @@ function change(
 }
 
 function toLease(lease: number, word: number): void {
-  cell.low = lease % 0x1_0000_0000;
+  cell.low = lease >>> 0;
   cell.high = Math.floor(lease / 0x1_0000_0000);
   cell.word = word;
 }

@@ -12,8 +12,15 @@ import {
   SeededRandom,
   type TaskId,
 } from "../../src/base/index.ts";
-import { Ledger, type TaskTerms } from "../../src/ledger/index.ts";
-import { Model, type ModelKind, STATE_NAMES, VERDICT_NAMES, type VerdictName } from "./model.ts";
+import { Ledger, type RangeRun, type TaskTerms } from "../../src/ledger/index.ts";
+import {
+  Model,
+  type ModelKind,
+  type ModelRange,
+  STATE_NAMES,
+  VERDICT_NAMES,
+  type VerdictName,
+} from "./model.ts";
 
 const PAGE = 4096;
 const KINDS: readonly ModelKind[] = ["started", "done", "failed", "fatal", "lost", "returned"];
@@ -25,6 +32,7 @@ const WEIGHTED: readonly ModelKind[] = [
 export class History {
   readonly random: SeededRandom;
   readonly #openBytesMax: number;
+  readonly #settleGroups: number;
   ledger: Ledger;
   model: Model;
   #durable: Model;
@@ -39,6 +47,7 @@ export class History {
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
     this.#openBytesMax = this.random.chance(0.5) ? 300 : 1e6;
+    this.#settleGroups = this.random.below(3);
     this.model = new Model(this.#epoch);
     this.ledger = this.#newLedger();
     for (const [id, ranges] of [
@@ -54,7 +63,11 @@ export class History {
   }
 
   #newLedger(): Ledger {
-    return new Ledger({ epoch: this.#epoch, openBytesMax: this.#openBytesMax });
+    return new Ledger({
+      epoch: this.#epoch,
+      openBytesMax: this.#openBytesMax,
+      settleGroups: this.#settleGroups,
+    });
   }
 
   #terms(id: number): TaskTerms {
@@ -306,24 +319,13 @@ export class History {
       expect(this.ledger.counts(id as TaskId)).toEqual(this.model.counts(id));
       let at = 0;
       for (const run of this.ledger.runs(id as TaskId, 0, 1e6)) {
-        expect(run.first).toBe(at);
+        if (run.first !== at) expect(run.first).toBe(at);
         at += run.count;
-        const real = {
-          state: STATE_NAMES[run.state],
-          attempts: run.attempts,
-          failures: run.failures,
-          losses: run.losses,
-          grants: run.grants,
-          lease: run.lease,
-          mark: run.bundle + run.reason,
-        };
-        if (run.count > 100) {
-          expect(real.grants).toBe(0);
-          continue;
-        }
+        // Only untouched ranges come in runs so long; the model has no objects for them.
+        if (run.count > 100 && run.grants === 0) continue;
         for (let i = run.first; i < at; i++) {
-          const { started: _, copy: __, ...wanted } = this.model.peek(id, i);
-          expect({ range: i, ...real }).toEqual({ range: i, ...wanted });
+          const wanted = this.model.peek(id, i);
+          if (!agrees(run, wanted)) expect({ ...run, first: i }).toEqual(wanted);
         }
       }
       expect(at).toBe(task.ranges);
@@ -335,4 +337,16 @@ export class History {
     const byId = (a: unknown[], b: unknown[]) => Number(a[0]) - Number(b[0]);
     expect(real.sort(byId)).toEqual(wanted.sort(byId));
   }
+}
+
+function agrees(run: RangeRun, wanted: ModelRange): boolean {
+  return (
+    STATE_NAMES[run.state] === wanted.state &&
+    run.attempts === wanted.attempts &&
+    run.failures === wanted.failures &&
+    run.losses === wanted.losses &&
+    run.grants === wanted.grants &&
+    run.lease === wanted.lease &&
+    run.bundle + run.reason === wanted.mark
+  );
 }
