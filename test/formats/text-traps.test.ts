@@ -151,6 +151,12 @@ describe("HepMC", () => {
     expect(wholeSlice(file)).toBe(START3 + v3(0) + v3(1) + END3);
   });
 
+  it("takes version 2 listings that begin with a blank line, as its writer leaves them", async () => {
+    const text = `\nHepMC::Version 2.06.09\nHepMC::IO_GenEvent-START_EVENT_LISTING\nE 0 -1\n`;
+    const file = await bench.scanText("v2.hepmc", `${text}HepMC::IO_GenEvent-END_EVENT_LISTING\n`);
+    expect([file.events, file.variant]).toEqual([1, "hepmc2"]);
+  });
+
   it("takes CRLF lines and header-only listings", async () => {
     const crlf = await bench.scanText("c.hepmc", (START3 + v3(0) + END3).replaceAll("\n", "\r\n"));
     expect([crlf.events, crlf.variant]).toEqual([1, "hepmc3"]);
