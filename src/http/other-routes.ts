@@ -66,9 +66,17 @@ export const TOKEN_ROUTES: readonly Route[] = [
     body: {
       type: "object",
       properties: {
-        owner: { type: "string", description: "Default: the caller's own; others: admin only." },
+        owner: {
+          type: "string",
+          default: "",
+          description: "Empty: the caller; others: admin only.",
+        },
         scope: { type: "string", enum: SCOPES, default: "write" },
-        lifeSeconds: { type: ["number", "null"], default: null, description: "null: no end." },
+        expiresWallMs: {
+          type: "number",
+          default: 0,
+          description: "When it ends, milliseconds since 1970; 0: never.",
+        },
       },
       additionalProperties: false,
     },
@@ -136,10 +144,11 @@ async function visibleTokens(parts: HttpParts, { caller }: Call): Promise<TokenV
 async function makeToken(parts: HttpParts, call: Call): Promise<unknown> {
   const { caller } = call;
   const body = (call.body ?? {}) as Record<string, unknown>;
-  const { owner = caller.owner, scope = "write", lifeSeconds = null, ...unknown } = body;
+  const { owner: named = "", scope = "write", expiresWallMs = 0, ...unknown } = body;
+  const owner = named === "" ? caller.owner : named;
   const strange = Object.keys(unknown)[0];
   if (strange !== undefined) {
-    throw usage(strange, "is unknown", "a token has owner, scope and lifeSeconds", "take it out");
+    throw usage(strange, "is unknown", "a token has owner, scope and expiresWallMs", "take it out");
   }
   if (typeof owner !== "string") throw usage("owner", "is no text", "it is a name", "write one");
   if (!SCOPES.includes(scope as Scope)) {
@@ -150,15 +159,9 @@ async function makeToken(parts: HttpParts, call: Call): Promise<unknown> {
       `choose ${SCOPES.join(", ")}`,
     );
   }
-  const lives = typeof lifeSeconds === "number" && lifeSeconds > 0 && lifeSeconds <= 1e10;
-  if (lifeSeconds !== null && !lives) {
-    const right = "write seconds above 0, or null for no end";
-    throw usage(
-      "lifeSeconds",
-      `is ${JSON.stringify(lifeSeconds)}`,
-      "a token lives for some time",
-      right,
-    );
+  if (typeof expiresWallMs !== "number") {
+    const right = "write milliseconds since 1970, or 0 for a token without end";
+    throw usage("expiresWallMs", "is no number", "it is a time", right);
   }
   const beyond = !scopeHolds(caller.scope, scope as Scope);
   if (beyond || (owner !== caller.owner && caller.scope !== "admin")) {
@@ -169,8 +172,7 @@ async function makeToken(parts: HttpParts, call: Call): Promise<unknown> {
       { subject: key },
     );
   }
-  const expiresWallMs = lives ? Math.ceil(Date.now() + lifeSeconds * 1000) : 0;
-  const request = { owner, scope: scope as Scope, expiresWallMs };
+  const request = { owner, scope: scope as Scope, expiresWallMs: Math.ceil(expiresWallMs) };
   const made = await createToken(parts.client, request);
   call.reply.code(201).header("cache-control", "no-store");
   return { schema: "token/1", ...made.view, token: made.token };

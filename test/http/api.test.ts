@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Engine, type EngineClient, startEngine } from "../../src/broker/index.ts";
+import { GatewayCounters } from "../../src/gateway/index.ts";
 import { createToken, type HttpServer, startHttp } from "../../src/http/index.ts";
 import type { TaskFile, TaskSpec } from "../../src/task/index.ts";
 
@@ -38,7 +39,9 @@ beforeAll(async () => {
     tokens[name] = made.token;
   }
   const onInternalError = (error: unknown) => unexpected.push(error);
-  server = await startHttp(client, { host: "127.0.0.1", port: 0, scan, onInternalError });
+  const counters = new GatewayCounters();
+  const gateway = () => counters;
+  server = await startHttp(client, { host: "127.0.0.1", port: 0, scan, gateway, onInternalError });
 });
 
 afterAll(async () => {
@@ -369,7 +372,7 @@ describe("tokens", () => {
   });
 
   it("end at their time", async () => {
-    const made = await call("ann", "POST", "/tokens", { lifeSeconds: 0.2 });
+    const made = await call("ann", "POST", "/tokens", { expiresWallMs: Date.now() + 200.5 });
     expect((await call(made.json.token, "GET", "/tasks")).status).toBe(200);
     await new Promise((resolve) => setTimeout(resolve, 250));
     expect((await call(made.json.token, "GET", "/tasks")).status).toBe(401);
@@ -379,7 +382,8 @@ describe("tokens", () => {
     ["a wider scope", { scope: "admin" }, 403],
     ["another owner", { owner: "bob" }, 403],
     ["an unknown scope", { scope: "root" }, 400],
-    ["no life", { lifeSeconds: 0 }, 400],
+    ["an end that is past", { expiresWallMs: 1 }, 400],
+    ["an end that is no number", { expiresWallMs: "1" }, 400],
     ["an unknown key", { life: 1 }, 400],
     ["an owner that is none", { owner: 7 }, 400],
   ])("are refused with %s", async (_, body, status) => {
@@ -446,6 +450,26 @@ async function readUntil(body: ReadableStream<Uint8Array>, word: string): Promis
   return text;
 }
 
+describe("a server that closes", () => {
+  it("does not wait for those who follow events or wait for tasks", async () => {
+    await submit("ann", task("long"));
+    const second = await startHttp(client, { host: "127.0.0.1", port: 0, scan });
+    const headers = { authorization: `Bearer ${tokens["ann"]}` };
+    const follow = await fetch(`${second.url}/api/v1/events`, { headers });
+    const waiting = fetch(`${second.url}/api/v1/tasks/long/wait?timeout=60`, { headers });
+    const outcome = waiting.then(
+      () => "answered",
+      () => "cut",
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const startedMs = performance.now();
+    await second.close();
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(await outcome).toBe("cut");
+    await follow.body?.cancel().catch(() => undefined);
+  });
+});
+
 describe("the engine's own pages", () => {
   it("are health, metrics and description, also at the root", async () => {
     for (const prefix of ["", "/api/v1"]) {
@@ -460,6 +484,7 @@ describe("the engine's own pages", () => {
       const text = await metrics.text();
       expect(text).toMatch(/^# TYPE jumbo_tasks gauge\njumbo_tasks \d+$/m);
       expect(text).toMatch(/^# TYPE jumbo_commit_groups_total counter$/m);
+      expect(text).toMatch(/^jumbo_gateway_connections 0$/m);
     }
   });
 });

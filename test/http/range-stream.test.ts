@@ -1,7 +1,9 @@
+import { connect } from "node:net";
 import { RecordBatchReader } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { assert } from "../../src/base/index.ts";
 import type { CommandMap, EngineClient, RangeColumns } from "../../src/broker/index.ts";
+import { createToken, startHttp } from "../../src/http/index.ts";
 import { rangeStream, STATE_NAMES } from "../../src/http/range-stream.ts";
 
 /** An engine that knows one task of `files` x `rangesPerFile` ranges, all in runs of `run`. */
@@ -22,7 +24,10 @@ class OneTask implements EngineClient {
     ask: CommandMap[Name]["ask"],
   ): Promise<CommandMap[Name]["answer"]> {
     const answers: Partial<Record<keyof CommandMap, () => unknown>> = {
-      show: () => ({ name: "t", spec: { eventsPerRange: 2 } }),
+      find: () => ({ task: 1 }),
+      getMeta: () => ({ value: null }),
+      putMeta: () => ({}),
+      show: () => ({ id: 1, name: "t", owner: "ann", spec: { eventsPerRange: 2 } }),
       // Three events in ranges of two: the last range of each file is short.
       files: () =>
         Array.from({ length: this.#files }, (_, file) => ({
@@ -102,6 +107,29 @@ describe("rangeStream", () => {
     }
     await stream.return(undefined);
     expect(largest).toBeLessThan(4 * 1024 * 1024);
+  });
+
+  it("is ended when its reader stands still, and costs no more than a few batches", async () => {
+    const engine = new OneTask(1, 50_000_000, 1);
+    const request = { owner: "ann", scope: "read", expiresWallMs: 0 } as const;
+    const { token } = await createToken(engine, request);
+    const limits = { stallTimeoutMs: 200 };
+    const scan = async () => [];
+    const server = await startHttp(engine, { host: "127.0.0.1", port: 0, scan, limits });
+    const port = Number(new URL(server.url).port);
+    const socket = connect({ port, host: "127.0.0.1" });
+    const closed = new Promise((resolve) => socket.on("close", resolve).on("error", () => {}));
+    socket.write(
+      `GET /api/v1/tasks/t/ranges HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const asked = engine.asked;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(engine.asked).toBe(asked);
+    expect(asked).toBeLessThan(40);
+    socket.resume();
+    await closed;
+    await server.close();
   });
 
   it("names all states, in the order of their numbers", async () => {
