@@ -132,7 +132,8 @@ export async function clearUnixPath(path: string): Promise<void> {
   if (bytes > UNIX_PATH_BYTES_MAX) {
     throw new JumboError(
       "usage",
-      `unix socket ${path} has a path of ${bytes} bytes (the system takes ${UNIX_PATH_BYTES_MAX}) choose a shorter one`,
+      `unix socket ${path} has a path of ${bytes} bytes (the system takes ` +
+        `${UNIX_PATH_BYTES_MAX}) choose a shorter one`,
       { subject: path },
     );
   }

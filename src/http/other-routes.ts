@@ -35,7 +35,8 @@ export const PILOT_ROUTES: readonly Route[] = [
       if (!/^[1-9]\d{0,9}$/.test(text)) {
         throw new JumboError(
           "usage",
-          `"pilot" is ${JSON.stringify(text)} (pilots have numbers from 1) list the pilots to see them`,
+          `"pilot" is ${JSON.stringify(text)} (pilots have numbers from 1) list the pilots ` +
+            "to see them",
           { subject: "pilot" },
         );
       }
@@ -110,7 +111,8 @@ export const ENGINE_ROUTES: readonly Route[] = [
       if (failure === null) return { schema: "health/1", status: "ok" };
       throw new JumboError(
         "store_io",
-        "the engine has stopped (its store failed, so nothing more is acknowledged) see its log and start it again",
+        "the engine has stopped (its store failed, so nothing more is acknowledged) see " +
+          "its log and start it again",
       );
     },
   },
@@ -181,7 +183,8 @@ async function makeToken(parts: HttpParts, call: Call): Promise<unknown> {
 function unknownToken(id: string): JumboError {
   return new JumboError(
     "not_found",
-    `no token ${JSON.stringify(id)} (none that this token may see has that id) list tokens to see their ids`,
+    `no token ${JSON.stringify(id)} (none that this token may see has that id) list tokens ` +
+      "to see their ids",
     { subject: "token" },
   );
 }

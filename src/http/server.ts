@@ -42,7 +42,7 @@ export type HttpAddress =
 export type HttpOptions = HttpAddress & HttpRooms;
 
 export interface HttpRooms {
-  /** Counts and indexes the inputs of a task (the scan room's `scanTask`, its options filled in). */
+  /** Counts and indexes the inputs of a task (the scan room's `scanTask`). */
   readonly scan: (spec: TaskSpec) => Promise<TaskFile[]>;
   /** Counters of the listeners for pilots, shown besides the core's numbers. */
   readonly gateway?: () => GatewayCounters;
@@ -71,7 +71,8 @@ export async function startHttp(client: EngineClient, options: HttpOptions): Pro
   if (!isLoopback(host) && !(await hasUsableToken(client))) {
     throw new JumboError(
       "refused",
-      `can't serve HTTP on ${host} (it can be reached from outside, and no token exists) make a token first, or listen on 127.0.0.1`,
+      `can't serve HTTP on ${host} (it can be reached from outside, and no token exists) ` +
+        "make a token first, or listen on 127.0.0.1",
       { subject: host },
     );
   }
@@ -122,7 +123,9 @@ function makeApp(limits: HttpLimits, onInternalError: (error: unknown) => void):
   app.setErrorHandler((error, _request, reply) => answerError(error, reply, onInternalError));
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?")[0];
-    const message = `no route ${request.method} ${path} (the API has none of that name) see ${API_PREFIX}/openapi.json`;
+    const message =
+      `no route ${request.method} ${path} (the API has none of that name) ` +
+      `see ${API_PREFIX}/openapi.json`;
     return reply.code(404).send(new JumboError("not_found", message).toJSON());
   });
   return app;
@@ -190,7 +193,8 @@ async function callerOf(
     const why = header === "" ? "none came" : "it is unknown, revoked, or over";
     throw new JumboError(
       "unauthorized",
-      `a valid token is needed (${why}) send "Authorization: Bearer TOKEN"; the access file of the engine has one`,
+      `a valid token is needed (${why}) send "Authorization: Bearer TOKEN"; the access ` +
+        "file of the engine has one",
     );
   }
   if (route.scope !== null && !scopeHolds(caller.scope, route.scope)) {

@@ -207,7 +207,8 @@ async function ownTask(parts: HttpParts, call: Call): Promise<TaskView> {
   const notFound = () =>
     new JumboError(
       "not_found",
-      `no task ${JSON.stringify(name)} (none that this token may see has that name or id) list the tasks to see their names`,
+      `no task ${JSON.stringify(name)} (none that this token may see has that name or id) ` +
+        "list the tasks to see their names",
       { subject: "task" },
     );
   const { task } = await parts.client.ask("find", { name }).catch((error: unknown) => {
@@ -246,7 +247,8 @@ async function submit(parts: HttpParts, call: Call): Promise<unknown> {
   if (results === "") {
     throw new JumboError(
       "usage",
-      `"results" is missing (without it and taskDir the merged files have no place) add ?results=/absolute/folder`,
+      `"results" is missing (without it and taskDir the merged files have no place) add ` +
+        "?results=/absolute/folder",
       { subject: "results" },
     );
   }
@@ -254,7 +256,8 @@ async function submit(parts: HttpParts, call: Call): Promise<unknown> {
   if (!isOwn(call, spec.owner)) {
     throw new JumboError(
       "refused",
-      `"owner" is ${JSON.stringify(spec.owner)} (the token is ${call.caller.owner}'s) leave the key out`,
+      `"owner" is ${JSON.stringify(spec.owner)} (the token is ${call.caller.owner}'s) ` +
+        "leave the key out",
       { subject: "owner" },
     );
   }
@@ -303,7 +306,8 @@ function filesOf(body: unknown): string[] {
   if (right && known && files.length > 0) return files;
   throw new JumboError(
     "usage",
-    `"files" is not a list of paths (it is all that an extension has) write {"files": ["/data/more.lhe"]}`,
+    `"files" is not a list of paths (it is all that an extension has) write {"files": ` +
+      `["/data/more.lhe"]}`,
     { subject: "files" },
   );
 }
@@ -313,7 +317,8 @@ function folderOf(call: Call, name: string): string {
   if (folder === "" || (isAbsolute(folder) && !folder.includes("\0"))) return folder;
   throw new JumboError(
     "usage",
-    `"${name}" is ${JSON.stringify(folder)} (the engine has no current folder of yours) write an absolute path`,
+    `"${name}" is ${JSON.stringify(folder)} (the engine has no current folder of yours) ` +
+      "write an absolute path",
     { subject: name },
   );
 }

@@ -101,14 +101,16 @@ export async function createToken(
   if (!OWNER_PATTERN.test(owner)) {
     throw new JumboError(
       "usage",
-      `"owner" is ${JSON.stringify(owner)} (owners are 1 to 128 letters, digits, dots, _, @ and -) write a name like ann`,
+      `"owner" is ${JSON.stringify(owner)} (owners are 1 to 128 letters, digits, dots, _, ` +
+        "@ and -) write a name like ann",
       { subject: "owner" },
     );
   }
   if (!Number.isSafeInteger(expiresWallMs) || (expiresWallMs !== 0 && expiresWallMs <= nowMs)) {
     throw new JumboError(
       "usage",
-      `"expiresWallMs" is ${expiresWallMs} (a token lives until some later time) write milliseconds since 1970, or 0 for a token without end`,
+      `"expiresWallMs" is ${expiresWallMs} (a token lives until some later time) write ` +
+        "milliseconds since 1970, or 0 for a token without end",
       { subject: "expiresWallMs" },
     );
   }
@@ -143,7 +145,8 @@ export async function revokeToken(client: EngineClient, id: string): Promise<voi
   if (!found) {
     throw new JumboError(
       "not_found",
-      `no token ${JSON.stringify(id)} (none of that id exists, or it is another owner's) list tokens to see their ids`,
+      `no token ${JSON.stringify(id)} (none of that id exists, or it is another owner's) ` +
+        "list tokens to see their ids",
     );
   }
 }

@@ -15,7 +15,8 @@ export function checkAgainstScan(spec: TaskSpec, files: readonly TaskFile[]): Fi
     if (spec.input.count !== null || file.events <= EVENTS_PER_FILE_MAX) continue;
     throw new JumboError(
       "task_invalid",
-      `${file.source} has ${file.events} events (one file may have ${EVENTS_PER_FILE_MAX}) split it`,
+      `${file.source} has ${file.events} events (one file may have ${EVENTS_PER_FILE_MAX}) ` +
+        "split it",
       { subject: "input.files" },
     );
   }

@@ -233,7 +233,8 @@ export const TASK_SCHEMA: JsonSchema = closed(
     name: text("Name of the task, unique in a store.", {
       pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
       "x-why":
-        "names become parts of paths: 1 to 128 letters, digits, dots, _ and -, a letter or digit first",
+        "names become parts of paths: 1 to 128 letters, digits, dots, _ and -, a letter or " +
+        "digit first",
       "x-right": "write a name like dimuon-2026.1",
     }),
     owner: text("Who the task belongs to; empty: the owner of the token.", {

@@ -200,7 +200,7 @@ describe("frames", () => {
 });
 
 describe("a bad peer", () => {
-  it("with a first frame above its limit is told and dropped; later frames may be larger", async () => {
+  it("with a first frame above its limit is told and dropped; later ones may be larger", async () => {
     const { core, gateway, port } = await start();
     const bad = client(port);
     const good = client(port);
@@ -342,7 +342,8 @@ describe("a unix socket", () => {
   it("left by a killed engine is replaced; another file is not", async () => {
     const path = join(folder(), "stale.sock");
     const { execFileSync } = await import("node:child_process");
-    const leave = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+    const die = `() => process.kill(process.pid, "SIGKILL")`;
+    const leave = `require("net").createServer().listen(${JSON.stringify(path)}, ${die})`;
     expect(() => execFileSync(process.execPath, ["-e", leave], { stdio: "ignore" })).toThrow();
     expect(existsSync(path)).toBe(true);
     const { core } = await start({}, [`unix:${path}`]);

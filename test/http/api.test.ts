@@ -145,7 +145,7 @@ describe("tasks", () => {
     expect(other).toMatchObject({ status: 409, json: { schema: "error/1", code: "conflict" } });
   });
 
-  it("that are wrong are refused with the error of a task file, and nothing is stored", async () => {
+  it("that are wrong are refused like a task file, and nothing is stored", async () => {
     const wrong = await submit("ann", task("wrong", { evntsPerRange: 2 }));
     expect(wrong).toMatchObject({
       status: 400,
@@ -325,7 +325,7 @@ describe("access", () => {
     expect((await call("reader", "GET", "/pilots")).json).toMatchObject({ pilots: [] });
   });
 
-  it("shows and changes only the owner's tasks, in the words for one that is not there", async () => {
+  it("shows and changes only the owner's tasks; others are not there", async () => {
     const { json } = await submit("ann", task("private"));
     for (const name of ["private", String(json.task)]) {
       const paths = ["", "/ranges", "/explain", "/wait", "/events"];
