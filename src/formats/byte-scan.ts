@@ -66,10 +66,6 @@ export class BoundsList {
     this.#data[this.#events * 2 - 1] = end;
   }
 
-  lastBegin(): number {
-    return this.#data[this.#events * 2 - 2] as number;
-  }
-
   take(): Float64Array {
     return this.#data.slice(0, this.#events * 2);
   }

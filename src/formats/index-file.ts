@@ -66,6 +66,7 @@ export async function writeIndexFile(indexPath: string, scan: FileScan): Promise
   mkdirSync(dirname(indexPath), { recursive: true });
   await writeAtomically(indexPath, (fd) => {
     for (const bytes of [head, pairs, meta]) writeFully(fd, bytes);
+    return true;
   });
 }
 

@@ -152,9 +152,19 @@ export function hasGzipMagic(bytes: Uint8Array): boolean {
   return bytes.length >= 2 && bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
+/**
+ * The path of the decompressed copy. A copy that is there and of the right size is kept as it is,
+ * since running tasks know its time of change. The gzip's last four bytes are the size of its last
+ * member: where that is not the copy's, the gzip has several members or the copy was changed, and
+ * it is decompressed again to find out.
+ */
 async function decompressedCopy(source: string, sha256: string, scratch: string): Promise<string> {
   const target = join(scratch, `${sha256}-${basename(source).replace(/\.gz$/i, "")}`);
-  if (statSync(target, { throwIfNoEntry: false })?.isFile()) return target;
+  const known = statSync(target, { throwIfNoEntry: false })?.size;
+  const trailer = readAt(source, Math.max(0, statSync(source).size - 4), 4);
+  if (known !== undefined && trailer.length === 4 && known === trailer.readUInt32LE(0)) {
+    return target;
+  }
   mkdirSync(scratch, { recursive: true });
   await writeAtomically(target, async (fd) => {
     // Members of one gzip follow each other (bgzip, pigz, cat); zlib goes on to the next by itself.
@@ -175,26 +185,32 @@ async function decompressedCopy(source: string, sha256: string, scratch: string)
     } finally {
       stream.destroy();
     }
+    return sizeOf(fd) !== known;
   });
   return target;
 }
 
-/** Writes a file that is there whole or not at all, also after a power cut. */
+/**
+ * Writes a file that is there whole or not at all, also after a power cut. Where `fill` returns
+ * false, what it wrote is dropped and the file that is there stays.
+ */
 export async function writeAtomically(
   target: string,
-  fill: (fd: number) => Promise<void> | void,
+  fill: (fd: number) => Promise<boolean> | boolean,
 ): Promise<void> {
   const partial = `${target}.${randomUUID()}.partial`;
   const fd = openSync(partial, "wx");
+  let isWanted = false;
   try {
-    await fill(fd);
-    fsyncSync(fd);
+    isWanted = await fill(fd);
+    if (isWanted) fsyncSync(fd);
   } catch (error) {
     closeSync(fd);
     rmSync(partial, { force: true });
     throw error;
   }
   closeSync(fd);
+  if (!isWanted) return rmSync(partial);
   renameSync(partial, target);
   const folder = openSync(dirname(target), "r");
   try {

@@ -2,10 +2,10 @@
  * Finds the events of a Les Houches Event file (Alwall et al., hep-ph/0609017; version 3:
  * Andersen et al., arXiv:1405.1067) by its tags, byte by byte only at `<`.
  *
- *   outside --<header>--> header --</header>--> outside      what stands in a header, an init block,
- *           --<init>----> init   --</init>----> outside      a comment or CDATA is never an event
+ *   outside --<header>--> header --</header>--> outside     what stands in a header, init block,
+ *           --<init>----> init   --</init>----> outside     comment or CDATA is never an event
  *           --<event>---> event  --</event>---> outside
- *           --</LesHouchesEvents>--> ended                   comments may stand in any of them
+ *           --</LesHouchesEvents>--> ended                  comments may stand in any of them
  *
  * `<event` counts only at a tag boundary (white space or `>` follows), so `<eventgroup>` is none.
  * An event is [offset of `<`, offset behind `</event>`): text behind the closing tag belongs to no

@@ -1,7 +1,8 @@
 /**
  * Finds the records of line-based text: one a line, blank lines (white space alone) are none. For
  * CSV a line feed inside quotes does not end a record (RFC 4180); a quote opens only at the start
- * of a field, so that a stray one (`5" pipe`) stays what it is.
+ * of a field, so that a stray one (`5" pipe`) stays what it is. Fields are separated by whichever
+ * of comma, semicolon, tab and bar stands first in the header line.
  *
  * A record's bounds hold its line end (CRLF too), so that neighbours touch; the last line may lack
  * one. Contents are never kept, so a record may be longer than a chunk.
@@ -16,6 +17,8 @@ export class LineScanner implements ByteScanner {
   /** Bounds of the first record, where it is a header and no event; -1: none yet. */
   headerBegin = -1;
   headerEnd = -1;
+  /** The byte that separates fields; 0 while the header has shown none. */
+  delimiter = 0;
   endsWithNewline = true;
   readonly #quoted: boolean;
   #wantsHeader: boolean;
@@ -38,6 +41,7 @@ export class LineScanner implements ByteScanner {
       const newline = chunk.indexOf(LINE_FEED, at);
       const end = newline < 0 ? chunk.length : newline;
       if (this.#blank) this.#blank = isBlank(chunk, at, end);
+      if (this.#wantsHeader && this.delimiter === 0) this.delimiter = delimiterIn(chunk, at, end);
       while (quote >= 0 && quote < end) {
         this.#quote(base + quote, quote > 0 ? (chunk[quote - 1] as number) : this.#byteBefore);
         quote = chunk.indexOf(QUOTE, quote + 1);
@@ -60,7 +64,7 @@ export class LineScanner implements ByteScanner {
       this.#quoteClosedAt = offset;
     } else if (offset === this.#quoteClosedAt + 1) {
       this.#inQuotes = true; // "" inside quotes: it never was closed
-    } else if (offset === this.#recordBegin || isDelimiter(before)) {
+    } else if (offset === this.#recordBegin || before === this.delimiter) {
       this.#inQuotes = true;
     }
   }
@@ -96,7 +100,11 @@ function isBlank(chunk: Buffer, from: number, to: number): boolean {
   return true;
 }
 
-/** Comma, semicolon, tab, bar: what fields are separated by in files called CSV. */
-function isDelimiter(byte: number): boolean {
-  return byte === 0x2c || byte === 0x3b || byte === 0x09 || byte === 0x7c;
+/** The first of comma, semicolon, tab and bar in a stretch of the header; 0 if there is none. */
+function delimiterIn(chunk: Buffer, from: number, to: number): number {
+  for (let i = from; i < to; i++) {
+    const byte = chunk[i] as number;
+    if (byte === 0x2c || byte === 0x3b || byte === 0x09 || byte === 0x7c) return byte;
+  }
+  return 0;
 }

@@ -155,8 +155,8 @@ function checkSchema(part: MergePart, schema: readonly SchemaElement[]): void {
     if (!["MAP", "MAP_KEY_VALUE", "VARIANT", "INT96"].includes(kind)) continue;
     throw new PartError(
       part.label,
-      `output ${part.label} has a column ${element.name} of kind ${kind} (its values would change ` +
-        "when they are written again) merge with zip, or write another type",
+      `output ${part.label} has a column ${element.name} of kind ${kind} (its values would ` +
+        "change when they are written again) merge with zip, or write another type",
     );
   }
 }

@@ -104,7 +104,7 @@ class CsvMerger implements Merger {
   readonly #target: MergeTarget;
   #header = "";
   #headerLabel = "";
-  #delimiter = 0x2c;
+  #delimiter = 0;
   #fields = 0;
 
   constructor(target: MergeTarget) {
@@ -122,7 +122,7 @@ class CsvMerger implements Merger {
     if (this.#headerLabel === "") {
       this.#headerLabel = part.label;
       this.#header = header;
-      this.#delimiter = delimiterOf(header);
+      this.#delimiter = scanner.delimiter;
       this.#fields = countFields(Buffer.from(header, "latin1"), this.#delimiter);
       await this.#target.write(Buffer.from(`${header}\n`, "latin1"));
     } else if (header !== this.#header) {
@@ -150,19 +150,18 @@ class CsvMerger implements Merger {
   finish(): void {}
 }
 
-/** The first of `,` `;` tab `|` in a header; a comma where it has none. */
-function delimiterOf(header: string): number {
-  return (/[,;\t|]/.exec(header)?.[0] ?? ",").charCodeAt(0);
-}
-
 /** Fields of one record; delimiters inside quotes are none. */
 function countFields(record: Buffer, delimiter: number): number {
   let fields = 1;
   let inQuotes = false;
   let atStart = true;
+  let closedAt = -2;
   for (let i = 0; i < record.length; i++) {
     const byte = record[i];
-    if (byte === 0x22 && (inQuotes || atStart || record[i - 1] === 0x22)) inQuotes = !inQuotes;
+    if (byte === 0x22 && (inQuotes || atStart || i === closedAt + 1)) {
+      if (inQuotes) closedAt = i;
+      inQuotes = !inQuotes;
+    }
     atStart = byte === delimiter && !inQuotes;
     if (atStart) fields++;
   }

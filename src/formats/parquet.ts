@@ -1,4 +1,4 @@
-/** Parquet input by hyparquet: events are rows, counted from the footer; clusters are row groups. */
+/** Parquet input by hyparquet: events are rows, counted from the footer; clusters: row groups. */
 import { closeSync } from "node:fs";
 import { parquetMetadataAsync } from "hyparquet";
 import { EVENTS_PER_FILE_MAX } from "../base/index.ts";

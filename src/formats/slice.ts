@@ -1,6 +1,6 @@
 /**
- * The reference of what a slice is: header pieces + the bytes of consecutive events + footer pieces.
- * Pilots do the same from the recipe they are sent.
+ * The reference of what a slice is: header pieces + the bytes of consecutive events + footer
+ * pieces. Pilots do the same from the recipe they are sent.
  */
 import { closeSync } from "node:fs";
 import { assert } from "../base/index.ts";

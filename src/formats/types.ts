@@ -1,6 +1,6 @@
 /**
- * What each event format must be able to do. One file per format implements `EventFormat`; `index.ts`
- * holds the table and `detectFormat`. Everything about bytes of events is here and nowhere else, so
+ * What each event format must be able to do. One file per format implements `EventFormat`;
+ * `index.ts` holds the table and `detectFormat`. Everything about bytes of events is here and nowhere else, so
  * that pilots need no knowledge of formats: they get slices as recipes and count records by rule.
  */
 
@@ -28,7 +28,7 @@ export interface FileScan {
   readonly bounds: Float64Array | null;
   readonly header: readonly SlicePiece[];
   readonly footer: readonly SlicePiece[];
-  /** ROOT: first entry of each cluster; Parquet/Arrow: of each row group or batch. For `explain`. */
+  /** First entry of each cluster (ROOT), row group (Parquet) or batch (Arrow). For `explain`. */
   readonly clusters: readonly number[];
   /** Remarks worth showing: "no footer", "events 3 and 7 have text behind the closing tag" ... */
   readonly notes: readonly string[];

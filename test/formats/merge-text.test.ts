@@ -47,6 +47,11 @@ describe("csv", () => {
     expect(await mergeTexts("csv", parts)).toBe('a,b\n1,2\n3,4\r\n5,6\n"7\n,7",8\n');
   });
 
+  it("counts fields with quotes, separators and stray quotes in them", async () => {
+    const text = 'a;b\n"x;""y";5" pipe\nu""v;w,x\n';
+    expect(await mergeTexts("csv", [text, text])).toBe(text + text.slice(4));
+  });
+
   it.each([
     ["another header", "a,c\n1,2\n", /has the header "a,c"/],
     ["a record that was cut off", "a,b\n1,2\n3", /1 fields in record 2/],

@@ -1,6 +1,6 @@
 /** What real and broken text files do: attributes, comments, line ends, cuts, missing footers. */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
@@ -17,7 +17,8 @@ const bench = new Workbench();
 afterAll(() => bench.remove());
 
 const INIT = "<init>\n 2212 2212 6500. 6500. 0 0 0 0 3 1\n 1. 0.1 1. 1\n</init>\n";
-const HEAD = `<LesHouchesEvents version="3.0">\n<header>\n<!-- an <event> in a comment -->\n</header>\n`;
+const HEAD =
+  '<LesHouchesEvents version="3.0">\n<header>\n<!-- an <event> in a comment -->\n</header>\n';
 const event = (n: number) => ` 1 1 1. 91. 0.007 0.11\n 23 1 0 0 0 0 0. 0. ${n}. 92. 91. 0. 9.\n`;
 
 /** Events of a scanned file as text. */
@@ -108,7 +109,7 @@ describe("LHE", () => {
 describe("gzip", () => {
   const text = `${HEAD}${INIT}<event>\n${event(1)}</event>\n</LesHouchesEvents>\n`;
 
-  it("reads concatenated members as one file and keeps the copy in the scratch folder", async () => {
+  it("reads concatenated members as one file and keeps the copy in scratch", async () => {
     const members = [text.slice(0, 90), text.slice(90)].map((part) => gzipSync(part));
     const path = bench.file("members.lhe.gz", Buffer.concat(members));
     const file = await bench.scan(path);
@@ -116,6 +117,19 @@ describe("gzip", () => {
     expect(file.path).toBe(join(bench.scratch, `${file.sha256}-members.lhe`));
     expect(readFileSync(file.path, "utf8")).toBe(text);
     expect(file.sizeBytes).toBe(text.length);
+  });
+
+  it("keeps a copy that is there, and makes it again where it was changed", async () => {
+    for (const cuts of [[text.length], [90, text.length]]) {
+      const members = cuts.map((end, i) => gzipSync(text.slice(cuts[i - 1] ?? 0, end)));
+      const path = bench.file(`kept${cuts.length}.lhe.gz`, Buffer.concat(members));
+      const first = await bench.scan(path);
+      expect(await bench.scan(path)).toEqual(first);
+      writeFileSync(first.path, text.slice(0, -30));
+      expect(await bench.scan(path)).toMatchObject({ events: 1, sizeBytes: text.length });
+      expect(readFileSync(first.path, "utf8")).toBe(text);
+    }
+    expect(readdirSync(bench.scratch).filter((name) => name.endsWith(".partial"))).toEqual([]);
   });
 
   it("refuses a truncated gzip and leaves no copy", async () => {
@@ -151,7 +165,7 @@ describe("HepMC", () => {
     expect(wholeSlice(file)).toBe(START3 + v3(0) + v3(1) + END3);
   });
 
-  it("takes version 2 listings that begin with a blank line, as its writer leaves them", async () => {
+  it("takes version 2 listings that begin with a blank line, as they do", async () => {
     const text = `\nHepMC::Version 2.06.09\nHepMC::IO_GenEvent-START_EVENT_LISTING\nE 0 -1\n`;
     const file = await bench.scanText("v2.hepmc", `${text}HepMC::IO_GenEvent-END_EVENT_LISTING\n`);
     expect([file.events, file.variant]).toEqual([1, "hepmc2"]);
@@ -200,6 +214,8 @@ describe("CSV", () => {
     ["empty trailing lines", "a,b\n1,2\n\n \r\n\n", ["1,2\n"]],
     ["a line feed inside quotes", 'a,b\n"1\n1",2\n3,4\n', ['"1\n1",2\n', "3,4\n"]],
     ["quotes inside quotes", 'a,b\n"x ""\n"" y",2\n3,4\n', ['"x ""\n"" y",2\n', "3,4\n"]],
+    ["a tab-separated file", 'a\tb\n"1\n,"\t2\n', ['"1\n,"\t2\n']],
+    ["a quote behind what is no separator here", 'a,b\nx;"y,2\n3,4\n', ['x;"y,2\n', "3,4\n"]],
     ["a stray quote", 'a,b\n5" pipe,2\n3,4\n', ['5" pipe,2\n', "3,4\n"]],
     ["a header alone", "a,b\n", []],
     ["nothing", "", []],
@@ -247,8 +263,8 @@ describe("chunk borders", () => {
     ],
     [
       "HepMC",
-      `HepMC::Version 2.06\nHepMC::IO_GenEvent-START_EVENT_LISTING\n${"E 0 0\nV 1\nP 1\n".repeat(9)}` +
-        "HepMC::IO_GenEvent-END_EVENT_LISTING\n\n",
+      `HepMC::Version 2.06\nHepMC::IO_GenEvent-START_EVENT_LISTING\n` +
+        `${"E 0 0\nV 1\nP 1\n".repeat(9)}HepMC::IO_GenEvent-END_EVENT_LISTING\n\n`,
       () => new HepmcScanner(),
     ],
     [
