@@ -128,7 +128,9 @@ describe("a damaged bundle", () => {
     const pilot = new TestPilot(world, options);
     await pilot.work(made.ranges);
     await pilot.leave();
-    expect((await openBundle(bundleUri(pilot.bundlePaths[0]!))).salvaged).toBe(true);
+    const reader = await openBundle(bundleUri(pilot.bundlePaths[0]!));
+    expect(reader.salvaged).toBe(true);
+    await reader.close();
     await world.coordinator.start();
     expect((await ended(world, made.id)).state).toBe("done");
     expect(resultText()).toBe(ALL);

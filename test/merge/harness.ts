@@ -130,6 +130,8 @@ interface Work extends RangeAt {
 }
 
 let nextConnection = 1;
+/** Bundles of pilots that "died": kept, since a collected file handle is closed with a warning. */
+const unclosed: BundleWriter[] = [];
 
 /** Does ranges as they are granted, until nothing comes any more. */
 export class TestPilot {
@@ -286,6 +288,7 @@ export class TestPilot {
     if (this.#bundle === null) {
       const path = join(this.#folder, `${this.name}-${++this.#bundles}.zip`);
       this.#bundle = await createBundle(path, { node: this.name });
+      unclosed.push(this.#bundle);
       this.bundlePaths.push(path);
       const number = this.#bundles;
       this.#send({ type: "bundle", number, node: 0, uri: this.#bundle.uri });
