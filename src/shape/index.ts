@@ -1,5 +1,7 @@
+export * from "./ages.ts";
 export * from "./cost-model.ts";
 export * from "./drain.ts";
+export * from "./forecast.ts";
 export * from "./grant.ts";
 export * from "./hints.ts";
 export * from "./hole-rules.ts";
