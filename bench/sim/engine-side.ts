@@ -122,6 +122,7 @@ export class EngineSide {
   granted = 0;
   grantSpans = 0;
   copiesMade = 0;
+  failures = 0;
   copySeconds = 0;
 
   constructor(options: EngineOptions) {
@@ -386,6 +387,7 @@ export class EngineSide {
       this.#giveBackReady(range, 1);
     }
     desk.streak += word.failedRanges.length;
+    this.failures += word.failedRanges.length;
     for (let i = 0; i < word.lostRanges.length; i++) {
       const range = word.lostRanges[i] as RangeIndex;
       ledger.lost(pilot, word.lostLeases[i] as LeaseId, TASK, range, 1, none, IGNORED);

@@ -2,6 +2,7 @@
  * What a simulated run is measured by: makespan, idle slot time until 99 % are done, useful and
  * cut seconds, first starts, the lead of the last words before walls, and the plots' bins.
  */
+import type { Ages } from "../../src/shape/index.ts";
 import { type EngineSide, TASK } from "./engine-side.ts";
 
 const MAP_ROWS = 160;
@@ -34,6 +35,11 @@ export class Tally {
   flushLeadSeconds = 0;
   readonly nodeBusySeconds: Float64Array;
   readonly nodeDone: Uint32Array;
+  /** Set to learn range times as the engine could. */
+  ages: Ages | null = null;
+  finishedRanges = 0;
+  #markIdle = 0;
+  #markCapacity = 0;
   #busy = 0;
   #capacity = 0;
   #now = 0;
@@ -48,6 +54,17 @@ export class Tally {
     this.#stride = Math.max(1, Math.floor(ranges / (MAP_ROWS * MAP_COLUMNS)));
     const points = Math.ceil(ranges / this.#stride) + 1;
     this.map = { x: new Float32Array(points), y: new Float32Array(points), size: 0 };
+  }
+
+  /** Idle share of slot time from now on: see `idleSinceMark`. */
+  mark(): void {
+    this.#markIdle = this.idleSeconds;
+    this.#markCapacity = this.capacitySeconds;
+  }
+
+  get idleSinceMark(): number {
+    const capacity = this.capacitySeconds - this.#markCapacity;
+    return capacity > 0 ? (this.idleSeconds - this.#markIdle) / capacity : 0;
   }
 
   advance(now: number): void {
@@ -68,6 +85,7 @@ export class Tally {
 
   start(node: number, sinceArrival: number): void {
     this.#busy++;
+    this.ages?.started(1, this.#now * 1000);
     this.starts++;
     if (Number.isNaN(this.firstStartSeconds[node]!)) this.firstStartSeconds[node] = sinceArrival;
   }
@@ -87,6 +105,8 @@ export class Tally {
 
   finished(range: number, seconds: number, now: number): void {
     this.usefulSeconds += seconds;
+    this.finishedRanges++;
+    this.ages?.ended(1, seconds, now * 1000);
     if (range % this.#stride !== 0) return;
     const at = this.map.size++;
     if (at >= this.map.x.length) return;

@@ -35,6 +35,8 @@ export interface WorldOptions {
   readonly untilSeconds?: number;
   readonly speculation?: boolean;
   readonly recall?: boolean;
+  /** Idle time is also measured from here on. */
+  readonly markSeconds?: number;
   /** Bins of the occupancy plot. */
   readonly binSeconds?: number;
 }
@@ -50,6 +52,7 @@ const KIND = {
   expire: 7,
   tick: 8,
   verdict: 9,
+  mark: 10,
 } as const;
 const KINDS = 16;
 const TICK_SECONDS = 1;
@@ -103,6 +106,7 @@ export class World {
       speculation: false,
       recall: true,
       binSeconds: 60,
+      markSeconds: 0,
       ...options,
     };
     const o = this.#o;
@@ -144,6 +148,7 @@ export class World {
       }
     }
     this.queue.add(TICK_SECONDS, KIND.tick);
+    if (o.markSeconds > 0) this.queue.add(o.markSeconds, KIND.mark);
   }
 
   /** Runs until every range is final, nothing is left to happen, or the time is over. */
@@ -173,6 +178,7 @@ export class World {
     else if (kind === KIND.die) this.#die(this.nodes[index]!, now);
     else if (kind === KIND.expire) this.#post(this.engine.expire(index, now), now);
     else if (kind === KIND.tick) this.#tick(now);
+    else if (kind === KIND.mark) this.tally.mark();
     else this.tally.flushed(now);
   }
 
@@ -363,22 +369,24 @@ export class World {
           this.#mail(order.pilot, new Array(order.ranges).fill(0), [], true, now);
         }
       }
-      if (this.#o.speculation) this.#post(engine.copies(this.#runningOn(now)), now);
+      if (this.#o.speculation)
+        this.#post(
+          engine.copies((node) => this.runningOn(node, now)),
+          now,
+        );
     }
     if (this.queue.size > 0) this.queue.add(now + TICK_SECONDS, KIND.tick);
   }
 
-  /** Age of everything that runs on the nodes that the engine asks about. */
-  #runningOn(now: number): (node: number) => { range: number; ageSeconds: number }[] {
-    return (index) => {
-      const node = this.nodes[index];
-      assert(node, `there is no node ${index}`);
-      const found: { range: number; ageSeconds: number }[] = [];
-      for (let slot = node.slotBase; slot < node.slotBase + node.spec.slots; slot++) {
-        const range = this.#slotRange[slot]!;
-        if (range >= 0) found.push({ range, ageSeconds: now - this.#slotStart[slot]! });
-      }
-      return found;
-    };
+  /** Age of everything that runs on a node. */
+  runningOn(index: number, now: number): { range: number; ageSeconds: number }[] {
+    const node = this.nodes[index];
+    assert(node, `there is no node ${index}`);
+    const found: { range: number; ageSeconds: number }[] = [];
+    for (let slot = node.slotBase; slot < node.slotBase + node.spec.slots; slot++) {
+      const range = this.#slotRange[slot]!;
+      if (range >= 0) found.push({ range, ageSeconds: now - this.#slotStart[slot]! });
+    }
+    return found;
   }
 }

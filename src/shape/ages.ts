@@ -61,15 +61,15 @@ export class Ages {
     const least = Math.max(this.#wallSum / this.#ended, WALL_MIN_SECONDS);
     const most = Math.max(2 * least, (2 * (this.#wallSum + ageSum)) / this.#ended);
     let mean = least;
-    const fit = (logCv: number) => {
+    const profile = (logCv: number) => {
       const shape = Math.exp(-2 * logCv);
       const score = (logMean: number) => this.#score(shape, Math.exp(logMean), running);
       const best = maximum(score, Math.log(least) - 0.2, Math.log(most));
       mean = Math.exp(best);
       return score(best);
     };
-    const cv = Math.exp(maximum(fit, Math.log(CV_MIN), Math.log(CV_MAX)));
-    it(Math.log(cv));
+    const cv = Math.exp(maximum(profile, Math.log(CV_MIN), Math.log(CV_MAX)));
+    profile(Math.log(cv));
     return { mean, cv };
   }
 
