@@ -44,8 +44,6 @@ export interface ReportedRange {
   readonly bundle: number;
 }
 
-export const NOTHING: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
-
 export class ScriptedEngine {
   readonly access: AccessFile;
   readonly received: PilotMessage[] = [];
@@ -68,6 +66,7 @@ export class ScriptedEngine {
   sessions = 0;
   #server: Server | null = null;
   #socket: Socket | null = null;
+  readonly #sockets = new Set<Socket>();
   #parked = 0;
   #lease = 0;
   #told = new Set<string>();
@@ -96,7 +95,8 @@ export class ScriptedEngine {
   async close(): Promise<void> {
     const server = this.#server;
     this.#server = null;
-    this.cut();
+    this.#socket = null;
+    for (const socket of this.#sockets) socket.destroy();
     if (server !== null) await new Promise<void>((done) => server.close(() => done()));
   }
 
@@ -106,6 +106,8 @@ export class ScriptedEngine {
   }
 
   serve(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
     if (!this.greets(socket)) return;
     const splitter = new FrameSplitter(FRAME_BYTES_MAX);
     this.#socket = socket;
