@@ -1,6 +1,6 @@
 /**
- * What one operation of the ledger costs, journal and checkpoint included, and what a range takes in
- * RAM and in pages:  node bench/ledger/ledger.bench.ts
+ * What one operation of the ledger costs, journal and checkpoint included, and what a range takes
+ * in RAM and in pages:  node bench/ledger/ledger.bench.ts
  *
  * Times are of this machine at this moment; the sizes are exact.
  */
@@ -167,8 +167,10 @@ function sizes(ranges: number): void {
   }
   const micros = ((performance.now() - before) * 1000) / dirtyPages;
   console.log(
-    `45 % done in 16s, 1 % in flight, ${ranges} ranges: pages ${(bytes / ranges).toFixed(3)} B/range, ` +
-      `open pages in RAM ${(openBytes / ranges).toFixed(2)} B/range, encode ${micros.toFixed(1)} us/page` +
+    `45 % done in 16s, 1 % in flight, ${ranges} ranges: pages ` +
+      `${(bytes / ranges).toFixed(3)} B/range, ` +
+      `open pages in RAM ${(openBytes / ranges).toFixed(2)} B/range, ` +
+      `encode ${micros.toFixed(1)} us/page` +
       ` (made in ${seconds.toFixed(1)} s)`,
   );
 }

@@ -125,6 +125,7 @@ export function stamp48(bytes: Uint8Array, at: number, value: number): void {
 export function damaged(why: string): JumboError {
   return new JumboError(
     "store_damaged",
-    `a page or journal record can't be read (${why}) restore the store from a backup, or run \`jumbo verify --store\` for a diagnosis`,
+    `a page or journal record can't be read (${why}) restore the store from a backup, ` +
+      "or run `jumbo verify --store` for a diagnosis",
   );
 }

@@ -10,8 +10,8 @@
  *              loadPage ..., replay(sequence, bytes) ..., endRecovery()
  *   running:   mutators ... checkpoint(sequence, ...) takeJournal() ... mutators ...
  *
- * What is NOT journaled here because a cold row of the same group is its truth: addTask, extendTask,
- * cancelTask, finishTask, resumeTask, setMergedBelow. Deadlines and recalls are volatile.
+ * What is NOT journaled here because a cold row of the same group is its truth: addTask,
+ * extendTask, cancelTask, finishTask, resumeTask, setMergedBelow. Deadlines and recalls are volatile.
  */
 import {
   assert,
@@ -82,7 +82,7 @@ export interface Expiry {
   readonly leases: Lease[];
 }
 
-/** A page in use changes in every group: written in each of them it would cost more than all else. */
+/** A page in use changes in every group: written in each, it would cost more than all else. */
 const SETTLE_GROUPS = 256;
 const NO_REASONS: ReasonOf = () => 0 as ReasonId;
 
@@ -291,7 +291,7 @@ export class Ledger {
     return this.#books.leases.all();
   }
 
-  /** The pilot shall give back what it has not started; it stays leased until its word or expiry. */
+  /** The pilot shall give back what it has not started; it stays leased till its word or expiry. */
   recall(lease: LeaseId): Lease | undefined {
     const open = this.#books.leases.get(lease);
     if (open !== undefined) open.recalled = true;

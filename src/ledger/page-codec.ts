@@ -136,6 +136,7 @@ export function decodePage(page: Page, bytes: Uint8Array): void {
     scratch[at] = (start << 16) | (key % 0x1_0000);
     // Flags ride along in bits 0 and 1 until the lease and mark columns are read.
     scratch[at + 1] = word;
+    if (!(lengths[r]! >= 1)) throw damaged("a run is empty");
     start += bounded(lengths[r]!, size - start, "lengths");
   }
   if (start !== size) throw damaged(`its runs cover ${start} of ${size} ranges`);

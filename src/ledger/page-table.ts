@@ -105,7 +105,7 @@ export class TaskPages {
     return page;
   }
 
-  /** First range at or after `from` that may be ready (its page has one), or -1; skips by counts. */
+  /** First range at or after `from` that may be ready (its page has one), or -1, by counts. */
   pageWithReady(from: number): number {
     let at = from;
     while (at < this.ranges) {

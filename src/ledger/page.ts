@@ -12,8 +12,8 @@
  *
  * Records of both open forms look the same, so that everything that judges or changes ranges is
  * written once. `started` is set only in a ready range whose lease expired while it ran: a late
- * `done` must not charge that start twice. The copy flags are of a running range that a second lease
- * runs too; whose, the side map of its task knows (page-table.ts).
+ * `done` must not charge that start twice. The copy flags are of a running range that a second
+ * lease runs too; whose, the side map of its task knows (page-table.ts).
  */
 import { assert, RANGES_PER_PAGE } from "../base/index.ts";
 import { STATE, type State } from "./types.ts";

@@ -2,8 +2,8 @@
  * From stored pages and the journal back to the state at the last durable group.
  *
  * Tasks first (cold rows), then pages (they stay packed), then journal records in order. A page is
- * true at its own sequence: older records pass it by. So a record may be applied to one page and not
- * to its neighbour, and replaying twice changes nothing.
+ * true at its own sequence: older records pass it by. So a record may be applied to one page and
+ * not to its neighbour, and replaying twice changes nothing.
  *
  * Leases are collected, not counted, while the journal passes: at the end each lease that was
  * granted or carried is looked up in the pages, and is open with as many ranges as still name it.
@@ -169,7 +169,7 @@ export class Recovery {
     this.#copies.clear();
   }
 
-  /** A flagged range's copy is the newest copy lease over it: an older one must have ended there. */
+  /** A flagged range's copy is the newest copy lease over it: an older one has ended there. */
   #claimCopies(leases: readonly OpenLease[]): void {
     const books = this.#books;
     const copies = leases.filter((lease) => lease.speculative).sort((a, b) => b.id - a.id);

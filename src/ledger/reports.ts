@@ -171,7 +171,7 @@ function promoteCopies(books: Books, task: TaskPages, first: number, end: number
   }
 }
 
-/** Ends what is still open under a lease in from .. to-1, unstarted and started ranges each as told. */
+/** Ends what is open under a lease in from .. to-1, unstarted and started ranges each as told. */
 export function endOpen(
   books: Books,
   lease: OpenLease,

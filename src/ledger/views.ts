@@ -1,4 +1,4 @@
-/** What readers see of a task: counts, single ranges, runs of alike ranges. Nothing here changes. */
+/** What readers see of a task: counts, one range, runs of alike ranges. Nothing changes here. */
 import {
   assert,
   type BundleId,

@@ -3,7 +3,7 @@ import { History } from "./history.ts";
 
 /** `JUMBO_LEDGER_SEED=n` runs that one history; `JUMBO_LEDGER_HISTORIES` more of them. */
 const one = process.env["JUMBO_LEDGER_SEED"];
-const histories = Number(process.env["JUMBO_LEDGER_HISTORIES"] ?? 250);
+const histories = Number(process.env["JUMBO_LEDGER_HISTORIES"] ?? 150);
 const STEPS = 160;
 
 test("random histories with crashes agree with the naive model, range by range", () => {

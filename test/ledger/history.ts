@@ -1,7 +1,7 @@
 /**
  * One random history: the real ledger and the model take the same operations, commits and crashes.
  * The disk is what the store promises: pages and journal records of a group go together, the cut
- * takes the records below, cold facts (extended, cancelled, merged, lost bundles) ride in the group.
+ * takes the records below, cold facts (extended, cancelled, merged, lost bundles) ride in it.
  */
 import { expect } from "vitest";
 import {
