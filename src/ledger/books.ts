@@ -1,6 +1,7 @@
 /**
  * Everything the ledger knows, as plain data in one place: pages, leases, the journal being
- * written, the lost bundles. The rooms around it (reports, reopen, recovery, check) are functions over it.
+ * written, the lost bundles. The rooms around it (reports, reopen, recovery, check) are functions
+ * over it.
  *
  * A change happens in two steps that live work and recovery share the second of: *decide* looks,
  * answers and writes the decision into the journal; *apply* (transitions.ts) carries it out.

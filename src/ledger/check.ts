@@ -121,7 +121,9 @@ function checkWord(
   assert(lease === 0 || grants > 0, `I3: ${what} was granted`);
   assert(state !== STATE.running || attempts > 0, `I4: ${what} is charged when it runs`);
   assert(state !== STATE.done || attempts > 0, `I4: ${what} is charged when it is done`);
-  assert(failuresOf(word) + lossesOf(word) <= attempts, `I4: ${what} ends at most what started`);
+  // One start may count in both: lost when its lease expired, and done late with an unfit output.
+  const ended = Math.max(failuresOf(word), lossesOf(word));
+  assert(ended <= attempts, `I4: ${what} ends at most what started`);
   if (state === STATE.ready || state === STATE.held) {
     assert(attempts < STARTS_PER_RANGE_MAX, `I4: ${what} has a start left`);
     assert(failuresOf(word) < task.terms.attemptsMax, `I4: ${what} has an attempt left`);

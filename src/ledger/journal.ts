@@ -7,8 +7,8 @@
  *
  * `first` is a signed difference to the end of the decision before it, `lease` one to its lease, so
  * that a grant and a done of single ranges take some 5 to 8 bytes each. `extra` is the pilot,
- * bundle or reason, where the kind has one. What is recorded are decisions, never requests: recovery
- * applies them and decides nothing.
+ * bundle or reason, where the kind has one. What is recorded are decisions, never requests:
+ * recovery applies them and decides nothing.
  */
 import { ByteReader, ByteWriter, damaged } from "./bytes.ts";
 

@@ -11,7 +11,8 @@
  *   running:   mutators ... checkpoint(sequence, ...) takeJournal() ... mutators ...
  *
  * What is NOT journaled here because a cold row of the same group is its truth: addTask,
- * extendTask, cancelTask, finishTask, resumeTask, setMergedBelow. Deadlines and recalls are volatile.
+ * extendTask, cancelTask, finishTask, resumeTask, setMergedBelow. Deadlines and recalls are
+ * volatile.
  */
 import {
   assert,

@@ -1,6 +1,7 @@
 /**
  * What each decision does to ranges. One function for live work and for recovery: live, the
- * decision was just taken and fits; in recovery, pages that are true at or after the record are left alone.
+ * decision was just taken and fits; in recovery, pages that are true at or after the record are
+ * left alone.
  *
  * A speculative copy is two flags in its range's word; whose copy it is stands in a side map, which
  * is kept while live and found again at the end of a recovery. The first lease stays in the page:
