@@ -9,6 +9,8 @@ import { coldKey, journalKey, pageKey } from "./keys.ts";
 import type { CommitGroup } from "./types.ts";
 
 export const VALUE_BYTES_MAX = 1024 ** 3;
+/** Own row that says which store this is. */
+export const IDENTITY_KEY = coldKey("own", ["identity"]);
 /** Own row that keeps a cut which no journal record could carry. */
 export const CUT_KEY = coldKey("own", ["cut"]);
 

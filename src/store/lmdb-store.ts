@@ -22,7 +22,7 @@ import { dirname } from "node:path";
 import { assert, COMMIT_WATCHDOG_MS, JumboError, killPoint, messageOf } from "../base/index.ts";
 import { causeOf, type Environment, environmentStats } from "./environment.ts";
 import { FlushCheck } from "./flush-check.ts";
-import { type EncodedGroup, encodeGroup } from "./group.ts";
+import { type EncodedGroup, encodeGroup, IDENTITY_KEY } from "./group.ts";
 import { journalKey } from "./keys.ts";
 import type { CommitGroup, CommitOutcome, Store } from "./types.ts";
 
@@ -204,8 +204,11 @@ export class LmdbStore implements Store {
     let transaction = 0;
     try {
       transaction = this.#flushCheck.flushedTransaction();
+      // Any read fails once LMDB has given the environment up; only that tells of a failed write of
+      // the synced record whose repair in the page cache went well.
+      this.#environment.cold.doesExist(IDENTITY_KEY);
     } catch (error) {
-      this.#fail(flight, `the synced meta record can't be read (${messageOf(error)})`);
+      this.#fail(flight, `the flush can't be confirmed (${messageOf(error)})`, error);
       return;
     }
     if (transaction <= this.#flushedTransaction) {
@@ -230,8 +233,7 @@ export class LmdbStore implements Store {
 
   #judge(flight: Flight, error: unknown): void {
     if (this.#flight !== flight) return;
-    const visible = environmentStats(this.#environment).lastTxnId;
-    if (visible === this.#flushedTransaction && this.#foundNoSpace(flight, error)) {
+    if (this.#foundNoSpace(flight, error) && this.#nothingBecameVisible()) {
       const full = new JumboError(
         "store_io",
         `the disk of ${this.#environment.path} is full (a commit found no space) ` +
@@ -249,6 +251,15 @@ export class LmdbStore implements Store {
     const { code } = error as { code?: unknown };
     if (code === ENOSPC) return true;
     return code === EIO && this.space().freeBytes < flight.encoded.bytes + TREE_BYTES_MAX;
+  }
+
+  #nothingBecameVisible(): boolean {
+    try {
+      return environmentStats(this.#environment).lastTxnId === this.#flushedTransaction;
+    } catch {
+      // LMDB has given the environment up (MDB_PANIC).
+      return false;
+    }
   }
 
   #bark(): void {

@@ -31,6 +31,7 @@ import { assert, JumboError } from "../base/index.ts";
 export const LOCK_FILE = "engine.lock";
 const BEAT_MS = 1_000;
 const FOREIGN_WATCH_MS = 6_000;
+const FOREIGN_LOOKS = 12;
 const TRIES_MAX = 20;
 const DEPTH_MAX = 4;
 
@@ -86,14 +87,19 @@ function readHolder(path: string): LockHolder | null {
   }
 }
 
-async function isAlive(path: string, holder: LockHolder, own: LockHolder): Promise<boolean> {
+async function isAlive(
+  path: string,
+  holder: LockHolder,
+  own: LockHolder,
+  watchMs: number,
+): Promise<boolean> {
   if (holder.bootId !== own.bootId) return false;
   if (holder.pidNamespace === own.pidNamespace && own.startTicks !== "") {
     return startTicksOf(holder.pid) === holder.startTicks;
   }
   const before = modified(path);
-  for (let waitedMs = 0; waitedMs < FOREIGN_WATCH_MS; waitedMs += 500) {
-    await sleep(500);
+  for (let looks = 0; looks < FOREIGN_LOOKS; looks++) {
+    await sleep(watchMs / FOREIGN_LOOKS);
     if (modified(path) !== before) return true;
   }
   return false;
@@ -114,15 +120,15 @@ export class StoreLock {
   }
 
   /** Takes the lock of a store's folder. Throws `conflict` while a living engine has it. */
-  static async acquire(folder: string): Promise<StoreLock> {
-    const lock = await StoreLock.#take(join(folder, LOCK_FILE), 0);
+  static async acquire(folder: string, watchMs = FOREIGN_WATCH_MS): Promise<StoreLock> {
+    const lock = await StoreLock.#take(join(folder, LOCK_FILE), watchMs, 0);
     lock.#sweep();
     lock.#beat = setInterval(() => lock.#touch(), BEAT_MS);
     lock.#beat.unref();
     return lock;
   }
 
-  static async #take(path: string, depth: number): Promise<StoreLock> {
+  static async #take(path: string, watchMs: number, depth: number): Promise<StoreLock> {
     assert(depth <= DEPTH_MAX, "lock takeovers nested too deeply");
     const own = thisProcess();
     const draft = `${path}.draft-${own.token}`;
@@ -135,8 +141,8 @@ export class StoreLock {
           if (existsSync(path)) throw unreadable(path);
           continue;
         }
-        if (await isAlive(path, holder, own)) throw taken(path, holder);
-        await StoreLock.#removeDead(path, holder, depth);
+        if (await isAlive(path, holder, own, watchMs)) throw taken(path, holder);
+        await StoreLock.#removeDead(path, holder, watchMs, depth);
       }
     } finally {
       rmSync(draft, { force: true });
@@ -148,8 +154,13 @@ export class StoreLock {
     );
   }
 
-  static async #removeDead(path: string, dead: LockHolder, depth: number): Promise<void> {
-    const right = await StoreLock.#take(`${path}.${dead.token}`, depth + 1);
+  static async #removeDead(
+    path: string,
+    dead: LockHolder,
+    watchMs: number,
+    depth: number,
+  ): Promise<void> {
+    const right = await StoreLock.#take(`${path}.${dead.token}`, watchMs, depth + 1);
     try {
       if (readHolder(path)?.token === dead.token) rmSync(path);
     } finally {

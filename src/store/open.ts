@@ -25,11 +25,11 @@ import { seal, TRAILER_BYTES } from "./envelope.ts";
 import { type Environment, openEnvironment, STORE_FILE, writeNow } from "./environment.ts";
 import { checkStoreFile } from "./file-check.ts";
 import { requireLocalFileSystem } from "./file-system.ts";
+import { IDENTITY_KEY } from "./group.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { StoreLock } from "./lock.ts";
 import {
   encodeIdentity,
-  IDENTITY_KEY,
   type Identity,
   newIdentity,
   readIdentity,

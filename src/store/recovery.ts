@@ -11,10 +11,9 @@ import { assert, EPOCH_MAX, JumboError } from "../base/index.ts";
 import { damaged } from "./damage.ts";
 import { type OpenedRecord, unseal, unsealJournal } from "./envelope.ts";
 import type { Database, Environment } from "./environment.ts";
-import { CUT_KEY } from "./group.ts";
+import { CUT_KEY, IDENTITY_KEY } from "./group.ts";
 import {
   type ColdTable,
-  coldKey,
   decodeColdKey,
   decodeJournalKey,
   decodePageKey,
@@ -24,7 +23,6 @@ import type { JournalState } from "./lmdb-store.ts";
 import type { Recovered, Table } from "./types.ts";
 
 export const FORMAT = "jumbo-store/1";
-export const IDENTITY_KEY = coldKey("own", ["identity"]);
 /** Below every key of every table; LMDB takes no empty one. */
 const LOWEST_KEY = Uint8Array.of(0);
 

@@ -3,6 +3,7 @@
  *
  *   commit DIR [groups]   commits groups, one line `ack N` for each that was acknowledged
  *   hang DIR              opens, says `ready`, waits for DIR/go, then commits one group
+ *   failing DIR           commits ten groups, makes DIR/fail, and tries two more
  *   lives DIR             three stores DIR/0..2 in turn, three groups each, lines `ack STORE N`
  *   open DIR...           opens each store and prints `DIR whole DIGEST` or `DIR CODE MESSAGE`;
  *                         a whole one also takes four more groups
@@ -10,7 +11,7 @@
  *
  * Exit code: that of the error for `commit`, and for `open` with one folder; a failed commit is 74.
  */
-import { existsSync, writeSync } from "node:fs";
+import { existsSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, exitNow, JumboError } from "../../src/base/index.ts";
 import { openEnvironment, STORE_FILE } from "../../src/store/environment.ts";
@@ -49,6 +50,18 @@ async function commitWhenTold(dir: string): Promise<void> {
   exitNow(outcome.ok ? EXIT.ok : EXIT.storeIo);
 }
 
+async function commitWhileFailing(dir: string): Promise<void> {
+  const { store } = await openStore(dir, { watchdogMs: 1_000 });
+  for (let n = 1; n <= 12; n++) {
+    if (n === 11) writeFileSync(join(dir, "fail"), "");
+    const outcome = await commit(store, groupOf(n));
+    if (outcome.ok) say(`ack ${n}`);
+    else say(`failed ${n} space=${outcome.space} ${outcome.error.message}`);
+  }
+  await store.close();
+  exitNow(EXIT.storeIo);
+}
+
 async function openEach(dirs: readonly string[]): Promise<void> {
   for (const dir of dirs) {
     try {
@@ -77,7 +90,8 @@ const [mode, dir = "", ...rest] = process.argv.slice(2);
 if (mode === "commit") await commitGroups(dir, Number(rest[0] ?? Number.POSITIVE_INFINITY), "");
 else if (mode === "lives") {
   for (let k = 0; k < 3; k++) await commitGroups(join(dir, String(k)), 3, `${k} `);
-} else if (mode === "hang") await commitWhenTold(dir);
+} else if (mode === "failing") await commitWhileFailing(dir);
+else if (mode === "hang") await commitWhenTold(dir);
 else if (mode === "open") await openEach([dir, ...rest]);
 else if (mode === "hold") {
   openEnvironment(dir).root.transactionSync(() => {

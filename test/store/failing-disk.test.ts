@@ -1,0 +1,44 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { openStore } from "../../src/store/index.ts";
+import { groupOf, inLanes, removeFoldersAfterwards, runChild, temporaryFolder } from "./support.ts";
+
+removeFoldersAfterwards();
+
+const source = fileURLToPath(new URL("./failing-io.c", import.meta.url));
+
+test("any failing call ends in a failed commit, 74, and nothing acknowledged lost", async (context) => {
+  const shim = join(temporaryFolder(), "failing-io.so");
+  const compiled = spawnSync("cc", ["-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"]);
+  if (compiled.status !== 0) {
+    console.warn("SKIPPED: failing disks need a C compiler (cc) to build the shim");
+    context.skip();
+  }
+  const kinds = ["fdatasync", "visible", "synced", "data"];
+  const cases = kinds.flatMap((kind) => [
+    { kind, always: "" },
+    { kind, always: "1" },
+  ]);
+  await inLanes(cases, 2, async ({ kind, always }) => {
+    const dir = temporaryFolder();
+    const end = await runChild(["failing", dir], {
+      LD_PRELOAD: shim,
+      FAIL_WHAT: kind,
+      FAIL_WHEN: join(dir, "fail"),
+      ...(always === "" ? {} : { FAIL_ALWAYS: "1" }),
+    });
+    const name = `${kind} ${always}`;
+    expect(`${name} ${end.code} ${end.signal}\n${end.output}`).toContain(`${name} 74 null\n`);
+    expect(end.output).toContain("failed 11 space=false");
+    expect(end.output).toContain("failed 12 space=false");
+    const { store, recovered } = await openStore(dir);
+    expect(recovered.lastSequence).toBeGreaterThanOrEqual(10);
+    expect(recovered.lastSequence).toBeLessThanOrEqual(11);
+    for (const { sequence, bytes } of recovered.journal) {
+      expect(Buffer.from(bytes).equals(groupOf(sequence).journal)).toBe(true);
+    }
+    await store.close();
+  });
+});

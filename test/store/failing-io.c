@@ -1,0 +1,55 @@
+/* Preloaded into a child of failing-disk.test.ts: once the file named by FAIL_WHEN exists, the kind of
+ * call named by FAIL_WHAT fails with EIO, the first time or (FAIL_ALWAYS) every time.
+ *
+ *   fdatasync   the sync of the data pages
+ *   visible     the write of the meta record that makes a transaction visible
+ *   synced      the write of the meta record that says it is on disk (half a page behind the first)
+ *   data        the write of data pages
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int failed;
+
+static int fails(const char *kind) {
+  const char *what = getenv("FAIL_WHAT"), *when = getenv("FAIL_WHEN");
+  if (!what || !when || strcmp(what, kind) != 0 || access(when, F_OK) != 0) return 0;
+  if (failed && !getenv("FAIL_ALWAYS")) return 0;
+  failed = 1;
+  errno = EIO;
+  return 1;
+}
+
+static const char *kind_of(off_t offset, size_t bytes) {
+  if (bytes < 512 && offset >= 2048 && offset < 4096) return "synced";
+  if (bytes < 512 && offset < 8192) return "visible";
+  return "data";
+}
+
+int fdatasync(int fd) {
+  int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+  return fails("fdatasync") ? -1 : next(fd);
+}
+
+ssize_t pwrite(int fd, const void *from, size_t bytes, off_t offset) {
+  ssize_t (*next)(int, const void *, size_t, off_t) =
+      (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
+  return fails(kind_of(offset, bytes)) ? -1 : next(fd, from, bytes, offset);
+}
+
+ssize_t pwrite64(int fd, const void *from, size_t bytes, off_t offset) {
+  ssize_t (*next)(int, const void *, size_t, off_t) =
+      (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite64");
+  return fails(kind_of(offset, bytes)) ? -1 : next(fd, from, bytes, offset);
+}
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
+  ssize_t (*next)(int, const struct iovec *, int, off_t) =
+      (ssize_t(*)(int, const struct iovec *, int, off_t))dlsym(RTLD_NEXT, "pwritev");
+  return fails("data") ? -1 : next(fd, parts, count, offset);
+}
