@@ -202,7 +202,7 @@ export class EngineSide {
     const leases = this.ledger.leasesOf(numberOf(node));
     const touched = leases.map((lease) => [lease.first, lease.count] as const);
     this.ledger.expirePilot(numberOf(node));
-    this.shaper.forgetPilot(node);
+    this.shaper.forgetPilot(numberOf(node));
     for (const [first, count] of touched) this.#giveBackReady(first, count);
     const answers: Answer[] = [];
     this.#servePark(answers, nowSeconds);
@@ -215,7 +215,7 @@ export class EngineSide {
     if (desk === undefined) return;
     desk.gone = true;
     desk.parked = false;
-    this.shaper.forgetPilot(node);
+    this.shaper.forgetPilot(numberOf(node));
   }
 
   /** Pilots with free slots and an unmet want get another look (probes, walls). */
@@ -259,17 +259,25 @@ export class EngineSide {
     let freeSlots = 0;
     for (const desk of this.desks.values()) {
       if (desk.gone || desk.held === 0) continue;
-      const slow = this.shaper.slowness(desk.node, TASK, desk.type);
+      const slow = this.shaper.slowness(numberOf(desk.node), TASK, desk.type);
       if (slow < SLOW_FROM) continue;
       for (const { range, ageSeconds } of runningOn(desk.node)) {
         if (this.#copied.has(range)) continue;
         const predictedSeconds = this.shaper.predict(TASK, desk.type, range);
-        candidates.push({ pilot: desk.node, range, ageSeconds, predictedSeconds, slowness: slow });
+        const cv = this.shaper.costs.cv(TASK, desk.type);
+        candidates.push({
+          pilot: desk.node,
+          range,
+          ageSeconds,
+          predictedSeconds,
+          cv,
+          slowness: slow,
+        });
       }
     }
     if (candidates.length === 0) return [];
     for (const desk of this.desks.values()) {
-      const slow = this.shaper.slowness(desk.node, TASK, desk.type) >= SLOW_FROM;
+      const slow = this.shaper.slowness(numberOf(desk.node), TASK, desk.type) >= SLOW_FROM;
       if (desk.gone || !desk.parked || slow || desk.streak > 0) continue;
       free.push(desk);
       freeSlots += desk.freeSlots;
@@ -318,7 +326,7 @@ export class EngineSide {
 
   sightOf(desk: Desk): PilotSight {
     return {
-      pilot: desk.node,
+      pilot: numberOf(desk.node),
       nodeType: desk.type,
       slots: desk.slots,
       freeSlots: desk.freeSlots,
@@ -373,7 +381,7 @@ export class EngineSide {
       desk.streak = 0;
       const cost = { wallSum: sum, wallSquares: squares, wallMax: largest, cpuSum: sum };
       const ranges = word.doneRanges.length;
-      this.shaper.observe(TASK, desk.type, ranges, cost, nowSeconds * 1000, weights, desk.node);
+      this.shaper.observe(TASK, desk.type, ranges, cost, nowSeconds * 1000, weights, pilot);
     }
     this.#applyBad(word, desk, pilot, none);
   }
@@ -427,8 +435,10 @@ export class EngineSide {
     }
     this.taskSight();
     for (const plan of this.shaper.plan(sight, this.#tasks, nowSeconds * 1000)) {
-      if (plan.picks === null) this.#grantRun(desk, plan.ranges, ranges, leases);
-      else {
+      if (plan.picks === null) {
+        const from = plan.untried ? this.#firstUntried() : 0;
+        this.#grantRun(desk, plan.ranges, ranges, leases, from);
+      } else {
         for (const range of plan.picks) {
           if (this.ledger.rangeAt(TASK, range as RangeIndex).state !== READY) continue;
           this.#lease(desk, range, 1, ranges, leases);
@@ -452,10 +462,20 @@ export class EngineSide {
     });
   }
 
-  #grantRun(desk: Desk, count: number, ranges: number[], leases: number[]): void {
+  /** Where the ranges begin that never started; 0 if all have. */
+  #firstUntried(): number {
+    for (let from = 0; ; ) {
+      const run = this.ledger.nextReady(TASK, from, 1);
+      if (run === null) return 0;
+      if (run.attempts === 0) return run.first;
+      from = run.first + 1;
+    }
+  }
+
+  #grantRun(desk: Desk, count: number, ranges: number[], leases: number[], from = 0): void {
     let left = count;
     while (left > 0) {
-      const run = this.ledger.nextReady(TASK, 0, left);
+      const run = this.ledger.nextReady(TASK, from, left);
       if (run === null) break;
       this.#lease(desk, run.first, run.count, ranges, leases);
       left -= run.count;

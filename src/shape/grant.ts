@@ -9,8 +9,9 @@
  *            = 0 while fewer ranges are ready than slots are free elsewhere
  *            = 0 in the last 3 mu before a wall, where each start is fitted to the time left
  *            <= the pilot's fair share of what is ready
- *   mu unknown or tiny: as much as the pilot wants, up to its fair share, so that null payloads
- *   are limited by the wire and never by the shaper.
+ *   mu tiny: as much as the pilot wants, up to its fair share, so that null payloads are limited
+ *   by the wire and never by the shaper. mu unknown: a few beyond the free slots until the first
+ *   report; more would queue hour-long ranges behind each other before anything is known.
  *
  * Tasks: higher priority first; inside a priority the owner served least (shares.ts).
  * plan() runs on every exchange and must stay below a microsecond for one task: numbers are passed
@@ -62,6 +63,8 @@ export interface GrantPlan {
   readonly ranges: number;
   /** Tasks with weights: exactly these ranges, in this order; skip those that aren't ready. */
   readonly picks: readonly number[] | null;
+  /** A probe of a suspect pilot: give it a range that was never started, if there is one. */
+  readonly untried: boolean;
 }
 
 export interface ShaperOptions {
@@ -96,7 +99,9 @@ const ROUND_TRIP_MIN_SECONDS = 0.01;
 /** Holding slots empty for a round trip is cheap when ranges are so many times longer. */
 const LONG_ROUND_TRIPS = 20;
 
-/** Prefetch of ranges that are tiny or of unknown length. */
+/** Prefetch while nothing is known of a task's ranges. */
+const UNKNOWN_PREFETCH = 16;
+/** Prefetch of tiny ranges. */
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
 interface FleetRow {
@@ -118,6 +123,8 @@ export class Shaper {
   readonly #savedHints = new Map<number, SavedHints>();
   readonly #owners = new Map<number, { owner: string; cores: number }>();
   readonly #fleet = new Map<number, FleetRow>();
+  /** Most open ranges ever seen of tasks whose cost is unknown. */
+  readonly #openMost = new Map<number, number>();
   #slotsTotal = 0;
   #freeTotal = 0;
   #reason: Reason = REASON.granted;
@@ -289,6 +296,7 @@ export class Shaper {
     this.#hints.delete(task);
     this.#savedHints.delete(task);
     this.#owners.delete(task);
+    this.#openMost.delete(task);
   }
 
   /** A reason to hand the node back, when nothing will ever fit its time left again; else null. */
@@ -424,16 +432,28 @@ export class Shaper {
     const spare = task.ready - Math.max(deficit, 0);
     if (spare <= 0) return 0;
     if (mean >= 0 && mean < TINY_SECONDS) return UNLIMITED;
-    if (mean < 0) return hints === undefined ? UNLIMITED : 0;
+    const elsewhere = this.#freeTotal - (this.#fleet.get(pilot.pilot)?.free ?? 0);
+    if (spare <= elsewhere) return 0;
+    if (mean < 0) {
+      if (hints !== undefined) return 0;
+      if (this.#endsUnmeasured(task)) return UNLIMITED;
+      return Math.min(UNKNOWN_PREFETCH, this.#fairShare(pilot, task));
+    }
     const trip = Math.max(ROUND_TRIP_MIN_SECONDS, pilot.roundTripSeconds);
     const head =
       hints !== undefined && hints.scale > 0 ? hints.order.headWeight() * hints.scale : mean;
     if (head > 2 * trip && head * this.#slotsTotal > task.ready * mean) return 0;
     if (pilot.secondsLeft < FIT_MEANS * mean && mean > LONG_ROUND_TRIPS * trip) return 0;
-    const elsewhere = this.#freeTotal - (this.#fleet.get(pilot.pilot)?.free ?? 0);
-    if (spare <= elsewhere) return 0;
     const covering = Math.ceil((pilot.slots * trip) / mean) + 1;
     return Math.min(covering, this.#fairShare(pilot, task));
+  }
+
+  /** Ranges have ended and none told a cost: they cost nothing worth telling. */
+  #endsUnmeasured(task: TaskSight): boolean {
+    const open = task.ready + task.leased;
+    const before = this.#openMost.get(task.task) ?? 0;
+    if (open >= before) this.#openMost.set(task.task, open);
+    return open < before;
   }
 
   /** The pilot's part of what is ready, by slots; at least one range. */
@@ -451,7 +471,7 @@ export class Shaper {
     }
     const ranges = picks === null ? room : picks.length;
     this.#charge(task, pilot.nodeType, ranges);
-    plans.push({ task: task.task, ranges, picks });
+    plans.push({ task: task.task, ranges, picks, untried: pilot.failureStreak > 0 });
     return ranges;
   }
 
@@ -500,7 +520,7 @@ export class Shaper {
     while (open.length > 0 && given < most) {
       const task = this.#next(open);
       const had = granted.get(task.task) ?? 0;
-      const left = { ...task, ready: task.ready - had };
+      const left = { ...task, ready: task.ready - had, leased: task.leased + had };
       const room = left.ready > 0 ? this.#room(pilot, left, most - given, given) : 0;
       const quantum = open.length === 1 ? room : Math.max(1, Math.ceil(room / 2));
       const got = room > 0 ? this.#add(plans, pilot, left, Math.min(room, quantum)) : 0;
@@ -557,7 +577,7 @@ function mergePlans(plans: GrantPlan[]): void {
     if (old === undefined) byTask.set(plan.task, plan);
     else {
       const picks = plan.picks === null ? null : [...(old.picks ?? []), ...plan.picks];
-      byTask.set(plan.task, { task: plan.task, ranges: old.ranges + plan.ranges, picks });
+      byTask.set(plan.task, { ...plan, ranges: old.ranges + plan.ranges, picks });
     }
   }
   plans.length = 0;

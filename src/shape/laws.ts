@@ -87,3 +87,13 @@ export function chanceWithin(mean: number, cv: number, seconds: number): number 
 export function edgeSeconds(mean: number, cv: number): number {
   return mean > 0 ? (mean * (1 + cv * cv)) / 2 : 0;
 }
+
+/** Mean of a range's time given that it takes more than `seconds`. */
+export function meanBeyond(mean: number, cv: number, seconds: number): number {
+  if (!(mean > 0) || !(seconds > 0) || !(cv > 1e-3)) return Math.max(mean, seconds, 0);
+  const shape = 1 / (cv * cv);
+  const x = (seconds * shape) / mean;
+  const alive = 1 - gammaCdf(shape, x);
+  if (alive < 1e-9) return seconds;
+  return Math.max(seconds, (mean * (1 - gammaCdf(shape + 1, x))) / alive);
+}

@@ -8,7 +8,7 @@
  * of the other pilots have none; a single pilot is never quarantined.
  */
 const STREAK_MIN = 3;
-const PAUSE_MS_FIRST = 5_000;
+const PAUSE_MS_FIRST = 15_000;
 const PAUSE_MS_MAX = 600_000;
 
 interface Suspect {

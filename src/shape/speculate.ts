@@ -6,14 +6,17 @@
  * Copies are made when nothing is ready any more and slots are free, worst first, and all copies
  * together stay below 2 % of the work done (their predicted seconds, charged in advance).
  */
+import { meanBeyond } from "./laws.ts";
+
 export const SLOW_FROM = 1.6;
 export const COPY_SHARE_MAX = 0.02;
-/** A copy must be expected to win by this factor. */
-const WIN_MIN = 1.2;
+/**
+ * Least expected time to go, relative to a fresh run, that makes a copy. Below 1, since the slots
+ * are idle anyway and it is the one worst range that decides when the task ends.
+ */
+const LEFT_MIN = 0.5;
 /** Slot time, in means, that has to be seen before a node is judged. */
 const MEANS_SEEN_MIN = 8;
-/** Of the predicted time on the slow node, what is left at least of a range that is overdue. */
-const OVERDUE_SHARE = 0.3;
 
 /** What is known of a node's pace. */
 export interface Pace {
@@ -38,6 +41,8 @@ export interface CopyCandidate {
   readonly range: number;
   readonly ageSeconds: number;
   readonly predictedSeconds: number;
+  /** Spread of the prediction. */
+  readonly cv: number;
   readonly slowness: number;
 }
 
@@ -50,9 +55,9 @@ export function chooseCopies(
   const worth: { candidate: CopyCandidate; leftSeconds: number }[] = [];
   for (const candidate of candidates) {
     if (candidate.slowness < SLOW_FROM || !(candidate.predictedSeconds > 0)) continue;
-    const there = candidate.slowness * candidate.predictedSeconds;
-    const leftSeconds = Math.max(there - candidate.ageSeconds, OVERDUE_SHARE * there);
-    if (leftSeconds < WIN_MIN * candidate.predictedSeconds) continue;
+    const { predictedSeconds, ageSeconds, cv, slowness: factor } = candidate;
+    const leftSeconds = factor * meanBeyond(predictedSeconds, cv, ageSeconds / factor) - ageSeconds;
+    if (leftSeconds < LEFT_MIN * predictedSeconds) continue;
     worth.push({ candidate, leftSeconds });
   }
   worth.sort((a, b) => b.leftSeconds - a.leftSeconds);
