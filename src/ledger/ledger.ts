@@ -91,6 +91,8 @@ export class Ledger {
   readonly #books: Books;
   readonly #settleGroups: number;
   #recovery: Recovery | null = null;
+  /** Nothing was decided yet: a recovery may still come. */
+  #fresh = true;
   /** Sequence told by a checkpoint since the journal was last taken. */
   #sequenceTold = 0;
 
@@ -410,9 +412,12 @@ export class Ledger {
     return reopenBundle(this.#books, this.#books.task(task), bundle);
   }
 
-  /** Refuses the bundle: a later done into it is stale. During recovery: told by its cold row. */
+  /**
+   * Refuses the bundle: a later done into it is stale. Before and during recovery it is told by the
+   * bundle's cold row and not written into the journal again.
+   */
   loseBundle(bundle: BundleId): void {
-    if (this.#recovery !== null) this.#books.lostBundles.add(bundle);
+    if (this.#recovery !== null || this.#fresh) this.#books.lostBundles.add(bundle);
     else loseBundle(this.#books, bundle);
   }
 
@@ -513,6 +518,7 @@ export class Ledger {
   endRecovery(): RecoverySummary {
     const summary = this.#recovering().finish();
     this.#recovery = null;
+    this.#fresh = false;
     for (const task of this.#books.tasks.values()) {
       task.mergedDone = doneBetween(this.#books.pages, task, 0, task.mergedBelow);
     }
@@ -526,11 +532,13 @@ export class Ledger {
   }
 
   #recovering(): Recovery {
+    assert(this.#fresh && !this.pending, "a recovery comes before the first decision");
     this.#recovery ??= new Recovery(this.#books);
     return this.#recovery;
   }
 
   #live(): void {
     assert(this.#recovery === null, "the recovery has ended");
+    this.#fresh = false;
   }
 }

@@ -208,6 +208,7 @@ export class PageTable {
       this.#dirty.add(page);
     }
     if (page.isFinal) this.#pack(page);
+    if (this.#openBytes > this.#openBytesMax) this.#packSome(page);
   }
 
   /** A page of the store, at a restart; it stays packed until it is touched. */

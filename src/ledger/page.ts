@@ -109,8 +109,7 @@ export class Page {
     this.packed = null;
     this.#form = FORM.runs;
     this.records = records;
-    let capacity = RUNS_AT_FIRST;
-    while (capacity < Math.min(records, RUNS_MAX)) capacity *= 2;
+    const capacity = capacityFor(Math.min(records, RUNS_MAX));
     if (records > RUNS_MAX) {
       this.cells = source;
       this.#spread();
@@ -283,7 +282,7 @@ export class Page {
 
   #reserve(records: number): void {
     if (records * FIELDS <= this.cells.length) return;
-    const larger = new Uint32Array(this.cells.length * 2);
+    const larger = new Uint32Array(capacityFor(records + (records >>> 1)) * FIELDS);
     larger.set(this.cells);
     this.cells = larger;
   }
@@ -304,6 +303,11 @@ export class Page {
     this.#form = FORM.raw;
     this.records = this.size;
   }
+}
+
+/** A few records more than needed; half as many again where a page grows. */
+function capacityFor(records: number): number {
+  return Math.ceil(records / RUNS_AT_FIRST) * RUNS_AT_FIRST;
 }
 
 const NO_CELLS = new Uint32Array(0);

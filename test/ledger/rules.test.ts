@@ -338,6 +338,21 @@ describe("crashes", () => {
     expect(again.grant(TASK, 0, 1, ANNA).id).toBe(leaseIdOf(2, 1));
   });
 
+  test("bundles told lost before a recovery leave what was issued known", () => {
+    const disk = new Disk();
+    const ledger = ledgerOf(10);
+    const lease = ledger.grant(TASK, 0, 2, ANNA);
+    disk.commit(ledger);
+    for (let epoch = 2; epoch < 5; epoch++) {
+      const next = ledgerOf(10, { epoch });
+      next.loseBundle(5 as BundleId);
+      disk.recover(next);
+      expect(next.pending).toBe(false);
+      expect(say(next, "done", lease, 0, 1, 5)).toBe("1 stale");
+      disk.commit(next);
+    }
+  });
+
   test("an expired lease's late done is still accepted by the next life", () => {
     const ledger = ledgerOf(10);
     const disk = new Disk();
