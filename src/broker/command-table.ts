@@ -131,8 +131,9 @@ export class CommandTable {
             `task ${task} is being merged (its output files are fixed by now) submit another task`,
           );
         }
+        const before = entry.row.ranges;
         book.extendTask(entry, files);
-        ledger.extendTask(task as TaskId, entry.row.ranges);
+        ledger.extendTask(task as TaskId, entry.row.ranges - before);
         this.#changed(task);
         this.#afterCommit(() => reply.ok({ ranges: entry.row.ranges }));
       },

@@ -18,6 +18,7 @@ import { authenticate, createToken, type HttpServer, startHttp } from "../http/i
 import { MERGE_WORKER, MergeCoordinator } from "../merge/index.ts";
 import { scanTask } from "../scan/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
+import { VERSION } from "./version.ts";
 
 export interface HouseOptions {
   readonly storeDir: string;
@@ -84,9 +85,10 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     if (options.http) {
       token = await ownerToken(engine, storeDir);
       http = await startHttp(engine.client, {
-        listen: { kind: "tcp", ...options.http },
+        ...options.http,
         scan,
-        metrics: () => gateway.counters.metrics(),
+        gateway: () => gateway.counters,
+        version: VERSION,
       });
       const server = http;
       closers.unshift(() => server.close());
@@ -135,7 +137,7 @@ async function ownerToken(engine: Engine, storeDir: string): Promise<string> {
     if (!(error instanceof JumboError)) throw error;
   }
   const owner = process.env["USER"] || "owner";
-  return (await createToken(engine.client, { owner, scope: "admin", lifeSeconds: null })).token;
+  return (await createToken(engine.client, { owner, scope: "admin", expiresWallMs: 0 })).token;
 }
 
 async function openGateway(

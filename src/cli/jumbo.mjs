@@ -27,6 +27,9 @@ function handOver(node) {
     );
     process.exit(2);
   }
-  const child = spawnSync(node, process.argv.slice(1), { stdio: "inherit" });
+  // Payloads that say `node` get the same one.
+  const path = `${join(root, "node_modules", ".bin")}:${process.env.PATH ?? ""}`;
+  const env = { ...process.env, PATH: path };
+  const child = spawnSync(node, process.argv.slice(1), { stdio: "inherit", env });
   process.exit(child.status ?? 130);
 }

@@ -107,7 +107,7 @@ async function createToken(command: Command): Promise<void> {
   const made = await ApiClient.fromFlags(flags).post<TokenView & { token: string }>("/tokens", {
     owner: flags.owner,
     scope: flags.scope,
-    lifeSeconds,
+    expiresWallMs: lifeSeconds === null ? 0 : Date.now() + lifeSeconds * 1000,
   });
   print(styleOf(command), {
     json: () => made,

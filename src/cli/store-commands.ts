@@ -52,7 +52,7 @@ async function verifyTask(task: string, command: Command): Promise<number> {
   const manifest = await manifestOf(task, command);
   const certificate = await verifyManifest(manifest);
   print(styleOf(command), {
-    json: () => ({ schema: "certificate/1", manifest, ...certificate }),
+    json: () => ({ schema: "certificate/1", ...certificate }),
     text: () => formatCertificate(certificate),
     quiet: () => (certificate.ok ? "ok" : "not ok"),
   });

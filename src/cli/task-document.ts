@@ -38,7 +38,7 @@ export function taskText(view: TaskView): string {
       (events.failed > 0 ? `, ${formatCount(events.failed)} failed` : "") +
       (events.cancelled > 0 ? `, ${formatCount(events.cancelled)} cancelled` : ""),
     `  ranges   ${formatCount(ranges.total)}: ${ranges.ready} ready, ${ranges.leased} leased, ` +
-      `${ranges.done} done, ${ranges.merged} merged, ${ranges.failed} failed, ${ranges.cancelled} cancelled`,
+      `${ranges.done} done (${ranges.merged} merged), ${ranges.failed} failed, ${ranges.cancelled} cancelled`,
     `  starts   ${formatCount(view.attempts)}`,
     `  time     ${formatSeconds(view.seconds)}`,
   ];
