@@ -1,7 +1,7 @@
 /**
  * Merges one output file: members out of bundles, in event order, each CRC checked, through the
- * format's merger into `NAME.partial`, then made durable under its name. Memory: a few members read
- * ahead (READ_AHEAD_*), the open bundles' directories, one write buffer.
+ * format's merger into `NAME.partial`, then made durable under its name. Memory: one slab of places
+ * (member-index.ts), one window a bundle in use (member-files.ts), one member, one write buffer.
  *
  * What can't be merged is a *finding*. After the first one nothing is written any more, but the rest
  * is still read and checked, so that one pass finds everything that has to be done again:
@@ -14,88 +14,100 @@
  * An empty part (a null payload, an allowed empty output) adds nothing to any kind of file.
  */
 import { writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
-import { assert, messageOf } from "../base/index.ts";
-import { BundleDamage, type BundleMember, type BundleReader } from "../bundle/index.ts";
-import { type MergePart, type MergeRule, type Merger, mergeRule, PartError } from "../formats/index.ts";
+import { join } from "node:path";
+import { assert, crc32, messageOf } from "../base/index.ts";
+import {
+  type MergePart,
+  type MergeRule,
+  type Merger,
+  mergeRule,
+  PartError,
+} from "../formats/index.ts";
 import { FileTable } from "../task/index.ts";
-import { BundleShelf } from "./bundle-shelf.ts";
 import { DurableFile } from "./durable-file.ts";
-import type { FileJob, FileResult, Finding } from "./jobs.ts";
+import type { BundleEntry, FileJob, FileResult, Finding } from "./jobs.ts";
+import { MemberFiles } from "./member-files.ts";
+import { isGone, MemberIndex, SLAB_RANGES } from "./member-index.ts";
 import { RowFileWriter, RUN_STATE, readRuns } from "./record-file.ts";
 
-const READ_AHEAD_PARTS_MAX = 64;
-const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 /** More are not collected in one pass: the next one finds the rest. */
 const FINDINGS_MAX = 10_000;
 
-/** A member on its way: found in a directory, its bytes being read. */
-interface PendingPart {
-  readonly range: number;
-  readonly member: BundleMember;
-  readonly read: Promise<Uint8Array>;
-}
-
-export async function runFileJob(job: FileJob): Promise<FileResult> {
-  const shelf = new BundleShelf(job.bundles);
+/** `slabRanges` is what is looked up at once; tests make it small. */
+export async function runFileJob(job: FileJob, slabRanges = SLAB_RANGES): Promise<FileResult> {
+  const files = new MemberFiles();
   const pass = new MergePass(job);
   try {
-    await readInOrder(job, shelf, pass);
+    await readInOrder(job, new MemberIndex(job.task, slabRanges), files, pass);
     return await pass.end();
   } finally {
     pass.discard();
-    await shelf.trim(0);
+    files.close();
   }
 }
 
-/** Feeds the members of all done ranges to `pass`, in range order, a few read ahead. */
-async function readInOrder(job: FileJob, shelf: BundleShelf, pass: MergePass): Promise<void> {
-  const waiting: PendingPart[] = [];
-  let waitingBytes = 0;
-  const drain = async (partsLeft: number, bytesLeft: number): Promise<void> => {
-    while (waiting.length > partsLeft || (waitingBytes > bytesLeft && waiting.length > 0)) {
-      const part = waiting.shift() as PendingPart;
-      waitingBytes -= part.member.bytes;
-      await pass.take(part);
+/** Feeds the members of all done ranges to `pass`, in range order, slab by slab. */
+async function readInOrder(
+  job: FileJob,
+  index: MemberIndex,
+  files: MemberFiles,
+  pass: MergePass,
+): Promise<void> {
+  const entries = new Map(job.bundles.map((entry) => [entry.id, entry]));
+  const damaged = new Map<number, string>();
+  const empty = async (): Promise<void> => {
+    await index.locate(entries, damaged);
+    for (const [bundle, why] of damaged) pass.findBundle(bundle, why);
+    for (let row = 0; row < index.count && !pass.full; row++) {
+      const bundle = index.bundle[row] as number;
+      if (bundle === 0 || damaged.has(bundle)) continue;
+      const uri = (entries.get(bundle) as BundleEntry).uri;
+      const bytes = readMember(index, row, uri, files, pass);
+      if (bytes !== null) await pass.take(index, row, bytes);
     }
   };
-  try {
-    for (const run of readRuns(job.runs)) {
-      if (run.state !== RUN_STATE.done && run.state !== RUN_STATE.merged) continue;
-      if (run.bundle === 0) continue;
-      for (let range = run.first; range < run.first + run.count; range++) {
-        if (pass.full) return;
-        if (shelf.crowded) {
-          await drain(0, 0);
-          await shelf.trim();
-        }
-        const reader = shelf.opened(run.bundle) ?? (await shelf.reader(run.bundle));
-        if (!reader) {
-          pass.findBundle(run.bundle, shelf.damage(run.bundle) ?? "it can't be read");
-          break;
-        }
-        const fence = { task: job.task, range, lease: run.lease };
-        const member = reader.find(fence);
-        if (!member) {
-          pass.findRange(range, `its output is not in bundle ${reader.uri}`, false);
-          continue;
-        }
-        await drain(READ_AHEAD_PARTS_MAX - 1, READ_AHEAD_BYTES_MAX - member.bytes);
-        waiting.push({ range, member, read: startRead(reader, member) });
-        waitingBytes += member.bytes;
+  for (const run of readRuns(job.runs)) {
+    const done = run.state === RUN_STATE.done || run.state === RUN_STATE.merged;
+    const bundle = done ? run.bundle : 0;
+    // Runs without anything to read end a slab instead of filling it: they may be 10^8 ranges long.
+    if (bundle === 0 && run.count > SLAB_RANGES) continue;
+    for (let range = run.first; range < run.first + run.count; ) {
+      if (index.full || range !== index.first + index.count) {
+        await empty();
+        index.begin(range);
       }
+      range += index.append(run.first + run.count - range, bundle, run.lease);
     }
-    await drain(0, 0);
-  } finally {
-    await Promise.allSettled(waiting.map((part) => part.read));
   }
+  await empty();
 }
 
-function startRead(reader: BundleReader, member: BundleMember): Promise<Uint8Array> {
-  const read = reader.read(member);
-  // A read ahead may fail while an earlier one is awaited: it is looked at when its turn comes.
-  read.catch(() => undefined);
-  return read;
+/** The member's bytes, checked; null if a finding was made instead. */
+function readMember(
+  index: MemberIndex,
+  row: number,
+  uri: string,
+  files: MemberFiles,
+  pass: MergePass,
+): Uint8Array | null {
+  const range = index.first + row;
+  const offset = index.offset[row] as number;
+  const size = index.bytes[row] as number;
+  let why = "";
+  if (offset < 0) why = `its output is not in bundle ${uri}`;
+  else {
+    try {
+      const bytes = files.read(uri, offset, size);
+      if (bytes.length < size) why = `its output in bundle ${uri} is cut off`;
+      else if (crc32(bytes) === index.crc32[row]) return bytes;
+      else why = `its output in bundle ${uri} is damaged (its CRC-32 does not match)`;
+    } catch (error) {
+      if (!isGone(error) && (error as NodeJS.ErrnoException).code !== "EIO") throw error;
+      why = `its output in bundle ${uri} can't be read (${messageOf(error)})`;
+    }
+  }
+  pass.findRange(range, why, false);
+  return null;
 }
 
 /** Reasons are counted by their text: the same cause in a thousand ranges is one reason. */
@@ -143,36 +155,30 @@ class MergePass {
     this.#findings.push({ type: "range", range, why, charge });
   }
 
-  async take(part: PendingPart): Promise<void> {
-    const { range, member } = part;
-    let bytes: Uint8Array;
-    try {
-      bytes = await part.read;
-    } catch (error) {
-      if (!(error instanceof BundleDamage)) throw error;
-      // Without the member's name: one cause, one reason, however many ranges it hits.
-      return this.findRange(range, messageOf(error).replace(member.name, "an output"), false);
-    }
+  /** The next member in event order: row `row` of the index, with its bytes. */
+  async take(index: MemberIndex, row: number, bytes: Uint8Array): Promise<void> {
+    const range = index.first + row;
+    const fileName = index.fileNameOf(row);
     if (bytes.length > 0) {
-      const unfit = await this.#add(range, member, bytes);
+      const unfit = await this.#add(range, fileName, bytes);
       if (unfit !== null) return this.findRange(range, `unfit for the merge: ${unfit}`, true);
     }
     this.#parts++;
     this.#rows.add({
       range,
-      bytes: member.bytes,
-      crc32: member.crc32,
-      attempt: member.attempt,
-      cpuSeconds: member.cpuSeconds,
-      wallSeconds: member.wallSeconds,
-      node: member.node,
-      fileName: basename(member.name),
+      bytes: bytes.length,
+      crc32: index.crc32[row] as number,
+      attempt: index.attempt[row] as number,
+      cpuSeconds: index.cpuSeconds[row] as number,
+      wallSeconds: index.wallSeconds[row] as number,
+      node: index.nodeOf(row),
+      fileName,
     });
   }
 
   /** Null if the part was added, else why it is unfit. Errors of the disk are thrown. */
-  async #add(range: number, member: BundleMember, bytes: Uint8Array): Promise<string | null> {
-    const part = { label: `r${range}`, name: basename(member.name), bytes };
+  async #add(range: number, name: string, bytes: Uint8Array): Promise<string | null> {
+    const part = { label: `r${range}`, name, bytes };
     try {
       const miscounted = this.#countProblem(range, this.#recordsOf(part));
       if (miscounted !== null) return miscounted;

@@ -81,8 +81,7 @@ function axes(histogram: Histogram, top: number, frame: Frame, options: Spectrum
   const perBin =
     `${options.noun} / ${tickLabel(Number(width.toPrecision(6)))} ${options.unit}`.trim();
   const middle = coordinate((TOP + floor) / 2);
-  const quantity =
-    options.unit === "" ? options.quantity : `${options.quantity}  [${options.unit}]`;
+  const quantity = options.unit === "" ? options.quantity : `${options.quantity} [${options.unit}]`;
   lines.push(
     `<path class="axis" d="M${LEFT} ${TOP}V${coordinate(floor)}H${right}"/>`,
     `<text class="ink" x="${right}" y="${HEIGHT - 14}" text-anchor="end">${escapeXml(quantity)}</text>`,
