@@ -68,7 +68,7 @@ describe("a killed engine", () => {
   test("recovers from every named kill point at its first three hits", async () => {
     const cases = points.flatMap((point) => [1, 2, 3].map((hit) => `${point}:${hit}`));
     await inLanes(cases, 3, async (point) => {
-      const dir = temporaryFolder();
+      const dir = temporaryFolder("fast");
       const end = await runChild(["lives", dir], { JUMBO_KILL_POINT: point });
       expect(`${point} ${end.signal} ${end.errors}`).toBe(`${point} SIGKILL `);
       const started = readdirSync(dir).length;

