@@ -1,7 +1,7 @@
 /**
  * How long a restart reads: the pages of 10^8 ranges (24 414 rows of 2 000 bytes) and a journal of
- * 10^6 operations (15 625 records of 64 operations, 16 bytes each), from the check of the file to the
- * last record, CRCs and chain included. The file is in the page cache, as after a crash of the
+ * 10^6 operations (15 625 records of 64 operations, 16 bytes each), from the check of the file to
+ * the last record, CRCs and chain included. The file is in the page cache, as after a crash of the
  * engine. Floor of the same run: reading the file once.
  *
  *   node bench/store/recovery.bench.ts

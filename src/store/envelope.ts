@@ -5,10 +5,10 @@
  *   journal      chain u32 LE | sequence f64 LE | cutBelow f64 LE | payload | CRC u32 LE
  *
  * The CRC-32 runs over the table's domain byte, the key, and everything before the trailer: a value
- * under a wrong key or table fails as surely as a flipped bit. A journal record's `chain` is the CRC
- * of the record before it (0 for the very first), so that a missing, repeated or exchanged record
- * breaks the chain. `cutBelow` is the journal's cut as of that commit: recovery starts there, and the
- * records below it may be deleted by later commits at leisure.
+ * under a wrong key or table fails as surely as a flipped bit. A journal record's `chain` is the
+ * CRC of the record before it (0 for the very first), so that a missing, repeated or exchanged
+ * record breaks the chain. `cutBelow` is the journal's cut as of that commit: recovery starts
+ * there, and the records below it may be deleted by later commits at leisure.
  */
 import { crc32 } from "../base/index.ts";
 import { DOMAIN, type Domain } from "./keys.ts";

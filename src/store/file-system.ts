@@ -1,8 +1,8 @@
 /**
  * On which file systems a store may live. LMDB maps its file into memory and relies on coherent
  * pages, robust mutexes and fdatasync of ONE kernel: over a network or shared file system it loses
- * or corrupts data, silently. So those are refused by their statfs magic. FUSE is judged by the type
- * in the mount table: known local ones pass, everything else is refused.
+ * or corrupts data, silently. So those are refused by their statfs magic. FUSE is judged by the
+ * type in the mount table: known local ones pass, everything else is refused.
  */
 import { readFileSync, statfsSync } from "node:fs";
 import { JumboError, messageOf } from "../base/index.ts";
@@ -41,7 +41,9 @@ const LOCAL_FUSE = new Set([
   "fuse.ntfs-3g",
 ]);
 
-/** Name of the file system if it is unfit for a store, else "". `type` is the mount table's word. */
+/**
+ * Name of the file system if it is unfit for a store, else "". `type` is the mount table's word.
+ */
 export function unfitFileSystem(magic: number, type: string): string {
   if (magic === FUSE_MAGIC) return LOCAL_FUSE.has(type) ? "" : `FUSE (${type || "unknown type"})`;
   return REFUSED[magic] ?? "";
@@ -58,7 +60,7 @@ export function mountType(mountInfo: string, device: number): string {
   return found;
 }
 
-/** Throws `usage` if the folder is on a network or shared file system. */
+/** Throws `refused` if the folder is on a network or shared file system. */
 export function requireLocalFileSystem(folder: string, device: number): void {
   const magic = statfsSync(folder).type >>> 0;
   let type = "";
@@ -72,9 +74,9 @@ export function requireLocalFileSystem(folder: string, device: number): void {
   const unfit = unfitFileSystem(magic, type);
   if (unfit === "") return;
   throw new JumboError(
-    "usage",
-    `the store's folder ${folder} is on ${unfit} (the store maps its file into memory, which loses ` +
-      "data on network and shared file systems) use --store on a disk of this machine, such as " +
+    "refused",
+    `the store's folder ${folder} is on ${unfit} (the store maps its file into memory, which ` +
+      "loses data on network and shared file systems) use --store on a disk of this machine, such as " +
       "/tmp, /var/tmp or the batch system's local scratch; --scratch, --results and bundles may " +
       "stay on shared ones",
     { subject: folder },

@@ -2,9 +2,9 @@
  * Looks with its own eyes whether a commit was flushed. LMDB with overlapping syncs writes a second
  * record of the meta page (half a page behind the first) after each sync; recovery goes back to
  * exactly that record. When the write of it fails, lmdb-js 3.5.6 still reports success. Two signs
- * give it away, and both are asked for after every commit: the transaction number in that record has
- * not risen (one pread from the page cache, here), or, where LMDB could repair the record in the page
- * cache but not on disk, any read fails from then on (lmdb-store.ts).
+ * give it away, and both are asked for after every commit: the transaction number in that record
+ * has not risen (one pread from the page cache, here), or, where LMDB could repair the record in
+ * the page cache but not on disk, any read fails from then on (lmdb-store.ts).
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { PAGE_BYTES } from "./environment.ts";

@@ -1,5 +1,6 @@
 /**
- * The store on LMDB: one group commit in flight, in ONE transaction, acknowledged when it is on disk.
+ * The store on LMDB: one group commit in flight, in ONE transaction, acknowledged when it is on
+ * disk.
  *
  *   commit(group) -> encode (own buffer) -> batch -> write thread: put, visible, fdatasync, meta
  *                                                       -> `flushed` -> flush check -> done(ok)
@@ -10,12 +11,13 @@
  *   - a failed meta write: later writes never settle, and the failing one itself may claim success.
  *     So a watchdog ends in the same outcome, and flush-check.ts looks for the synced meta record.
  *   - a full disk rejects cleanly, before anything became visible: `space: true`, the store stays
- *     usable, and the SAME group may be committed again (that is the probe: the broker grants nothing
- *     until it works). A full disk met after the transaction became visible is fail-stop too.
+ *     usable, and the SAME group may be committed again (that is the probe: the broker grants
+ *     nothing until it works). A full disk met after the transaction became visible is fail-stop
+ *     too.
  *   - both promises of a commit reject; both have handlers.
  *
- * Kill points: before-commit (encoded, nothing handed over), after-put (handed to the write thread),
- * before-flush (write thread at work), after-flush (on disk, nobody was told).
+ * Kill points: before-commit (encoded, nothing handed over), after-put (handed to the write
+ * thread), before-flush (write thread at work), after-flush (on disk, nobody was told).
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";

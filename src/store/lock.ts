@@ -53,7 +53,9 @@ function readText(path: string): string {
   }
 }
 
-/** Start time of a process, "" if there is none of that id (or it is a zombie: it holds nothing). */
+/**
+ * Start time of a process, "" if there is none of that id (or it is a zombie: it holds nothing).
+ */
 export function startTicksOf(pid: number): string {
   const stat = readText(`/proc/${pid}/stat`);
   // The command name may hold spaces and brackets; the fields after it do not.
@@ -228,8 +230,8 @@ function taken(path: string, holder: LockHolder): JumboError {
 function unreadable(path: string): JumboError {
   return new JumboError(
     "conflict",
-    `the lock ${path} names no holder (it was not written by an engine of this version) make sure ` +
-      "that no engine uses this store, then remove the file",
+    `the lock ${path} names no holder (it was not written by an engine of this version) make ` +
+      "sure that no engine uses this store, then remove the file",
     { subject: path },
   );
 }

@@ -23,8 +23,8 @@ const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 const FLAG_META = 0x08;
 /**
- * Environment and free tree share one word of flags: no subfolder, safe restore, metrics (the options
- * of environment.ts), and integer keys. LMDB believes what it reads here.
+ * Environment and free tree share one word of flags: no subfolder, safe restore, metrics (the
+ * options of environment.ts), and integer keys. LMDB believes what it reads here.
  */
 const FLAGS_EXPECTED = 0x4000 | 0x0800 | 0x0400 | 0x0008;
 /** Set as well in a meta record whose transaction was visible but not yet synced. */
@@ -126,8 +126,8 @@ function pickMeta(a: MetaRecord, b: MetaRecord): MetaRecord {
 }
 
 /**
- * The meta record from which LMDB will recover, or what is wrong with the meta pages. `bytes` are the
- * first two pages of the file.
+ * The meta record from which LMDB will recover, or what is wrong with the meta pages. `bytes` are
+ * the first two pages of the file.
  */
 export function chooseMeta(
   bytes: Buffer,
@@ -152,8 +152,8 @@ export function chooseMeta(
 }
 
 /**
- * Meta records have no checksum, but they bear witness against each other: transaction n was visible
- * in page n mod 2 and on disk there before the synced record named it.
+ * Meta records have no checksum, but they bear witness against each other: transaction n was
+ * visible in page n mod 2 and on disk there before the synced record named it.
  */
 function disagreementOf(visible: readonly [MetaRecord, MetaRecord], synced: MetaRecord): string {
   if (!synced.synced) return "the synced meta record is marked as not synced";

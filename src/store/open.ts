@@ -1,11 +1,12 @@
 /**
  * Opening a store, step by step; each step says no with a diagnosis before the next one may crash.
  *
- *   folder -> local file system? -> lock -> (create: temporary name, first transaction, sync, rename,
- *   sync the folder) -> check the file without LMDB -> LMDB -> identity -> raise the epoch, durably
+ *   folder -> local file system? -> lock -> (create: temporary name, first transaction, sync,
+ *   rename, sync the folder) -> check the file without LMDB -> LMDB -> identity -> raise the
+ *   epoch, durably
  *
- * A file under the final name has therefore always been synced once; one under the temporary name is
- * the rest of an interrupted creation and is thrown away. Kill points: create-before-rename,
+ * A file under the final name has therefore always been synced once; one under the temporary name
+ * is the rest of an interrupted creation and is thrown away. Kill points: create-before-rename,
  * create-after-rename, epoch-raised.
  */
 import {
@@ -54,7 +55,7 @@ export interface OpenedStore {
 
 /**
  * Opens or creates the store in the folder `dir`. When it returns, the epoch in `recovered` is on
- * disk. Errors: `usage` (network file system), `not_found` (create: false), `conflict` (another
+ * disk. Errors: `refused` (network file system), `not_found` (create: false), `conflict` (another
  * engine has it), `store_damaged` (the file fails its checks), `store_io` (it can't be read or
  * written).
  */
@@ -109,7 +110,8 @@ function prepareFolder(folder: string, create: boolean): void {
 function notFound(folder: string): JumboError {
   return new JumboError(
     "not_found",
-    `no store in ${folder} (there is no ${STORE_FILE}) name the folder given to \`jumbo serve --store\``,
+    `no store in ${folder} (there is no ${STORE_FILE}) name the folder given to ` +
+      "`jumbo serve --store`",
     { subject: folder },
   );
 }
@@ -118,7 +120,8 @@ function asStoreError(error: unknown, path: string): unknown {
   if (error instanceof JumboError) return error;
   return new JumboError(
     "store_io",
-    `the store ${path} can't be opened (${messageOf(error)}) look at the disk and the folder's rights`,
+    `the store ${path} can't be opened (${messageOf(error)}) ` +
+      "look at the disk and the folder's rights",
     { subject: path, cause: error },
   );
 }

@@ -1,16 +1,16 @@
 /**
  * Walks every tree of a store file without LMDB, which follows page numbers, offsets and sizes
- * blindly: one flipped bit in a branch page is a SIGBUS, in a free list an overwritten live page. So
- * before LMDB gets the file, everything it would follow is checked here, from the meta record it will
- * start from:
+ * blindly: one flipped bit in a branch page is a SIGBUS, in a free list an overwritten live page.
+ * So before LMDB gets the file, everything it would follow is checked here, from the meta record
+ * it will start from:
  *
  *   main tree -> one record per named tree -> branch pages -> leaf pages -> overflow pages
  *   free tree -> lists of free pages
  *
- * Checked: page numbers and kinds, offsets and sizes, order of keys within and between pages, depth,
- * counts of pages and entries, every page inside the file, no page in use twice, no page both in use
- * and free. What the values say is guarded by their CRCs, not here; `sink` receives them on request
- * (`verify` reads the whole store through it). Layout: meta-pages.ts; nodes:
+ * Checked: page numbers and kinds, offsets and sizes, order of keys within and between pages,
+ * depth, counts of pages and entries, every page inside the file, no page in use twice, no page
+ * both in use and free. What the values say is guarded by their CRCs, not here; `sink` receives
+ * them on request (`verify` reads the whole store through it). Layout: meta-pages.ts; nodes:
  *
  *   node    0 size low u16 | 2 size high u16 | 4 flags u16 | 6 key bytes u16 | 8 key | data
  *           branch: page number = low | high << 16 | flags << 32, no data
@@ -160,7 +160,8 @@ class PageWalk {
     }
     if ((first + count) * this.#file.pageBytes > this.#file.bytes) {
       throw this.#wrong(
-        `${name} needs page ${first + count - 1}, but the file ends after ${this.#file.bytes} bytes`,
+        `${name} needs page ${first + count - 1}, ` +
+          `but the file ends after ${this.#file.bytes} bytes`,
       );
     }
     for (let page = first; page < first + count; page++) {

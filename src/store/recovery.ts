@@ -42,7 +42,9 @@ export function encodeIdentity(identity: Identity): Uint8Array {
   return Buffer.from(JSON.stringify(identity), "utf8");
 }
 
-/** Parses the identity row's payload. Throws `store_damaged` if this is no store of this version. */
+/**
+ * Parses the identity row's payload. Throws `store_damaged` if this is no store of this version.
+ */
 export function decodeIdentity(path: string, payload: Uint8Array | null | undefined): Identity {
   if (payload === undefined) {
     throw damaged(path, "it is an LMDB file, but not one that Jumbo made: no identity row");

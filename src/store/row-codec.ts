@@ -1,7 +1,7 @@
 /**
  * Cold rows as msgpack arrays: [version, ...fields in the order of the type], the key's components
- * first (`verify` compares them with the key). An unknown version or a wrong shape is reported as damage by
- * whoever reads the row, with table and key.
+ * first (`verify` compares them with the key). An unknown version or a wrong shape is reported as
+ * damage by whoever reads the row, with table and key.
  */
 import { JumboError } from "../base/index.ts";
 import type { TaskSpec } from "../task/index.ts";

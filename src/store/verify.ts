@@ -1,8 +1,8 @@
 /**
  * `jumbo verify --store DIR`: proves that a store would be recovered whole. It reads the file with
- * its own eyes (page-walk.ts), never through LMDB, so that a damaged file can't crash it and nothing
- * in the store changes: not the epoch, not the meta pages. From the meta record that the next start
- * would recover from it checks
+ * its own eyes (page-walk.ts), never through LMDB, so that a damaged file can't crash it and
+ * nothing in the store changes: not the epoch, not the meta pages. From the meta record that the
+ * next start would recover from it checks
  *
  *   structure   pages, trees, free list                     page-walk.ts
  *   values      every CRC, key, row; the journal's chain    here
@@ -316,7 +316,8 @@ class Verifier {
       }
       if (ranges !== row.ranges || events !== row.events) {
         this.#problem(
-          `task ${id} has ${row.ranges} ranges and ${row.events} events, its files ${ranges} and ${events}`,
+          `task ${id} has ${row.ranges} ranges and ${row.events} events, ` +
+            `its files ${ranges} and ${events}`,
         );
       }
     }

@@ -9,7 +9,7 @@ removeFoldersAfterwards();
 
 const source = fileURLToPath(new URL("./failing-io.c", import.meta.url));
 
-test("any failing call ends in a failed commit, 74, and nothing acknowledged lost", async (context) => {
+test("any failing call ends in a failed commit, 74, and no acknowledged loss", async (context) => {
   const shim = join(temporaryFolder(), "failing-io.so");
   const compiled = spawnSync("cc", ["-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"]);
   if (compiled.status !== 0) {

@@ -7,7 +7,7 @@ import { commit, filled, removeFoldersAfterwards, temporaryFolder } from "./supp
 
 removeFoldersAfterwards();
 
-test("a full disk is waited out: the same group works again once there is space", async (context) => {
+test("a full disk is waited out: the same group works once there is space", async (context) => {
   const dir = temporaryFolder();
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", dir]);
   if (mounted.status !== 0) {
