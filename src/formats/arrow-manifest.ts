@@ -113,7 +113,11 @@ export class ManifestWriter {
   readonly #schema: Schema;
   rows = 0;
 
-  constructor(target: ManifestTarget, metadata: Map<string, string>, dictionaries: ManifestDictionaries) {
+  constructor(
+    target: ManifestTarget,
+    metadata: Map<string, string>,
+    dictionaries: ManifestDictionaries,
+  ) {
     const texts: Record<string, readonly string[]> = {
       ...dictionaries,
       state: MANIFEST_STATE_NAMES,
