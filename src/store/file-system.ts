@@ -76,9 +76,9 @@ export function requireLocalFileSystem(folder: string, device: number): void {
   throw new JumboError(
     "refused",
     `the store's folder ${folder} is on ${unfit} (the store maps its file into memory, which ` +
-      "loses data on network and shared file systems) use --store on a disk of this machine, such as " +
-      "/tmp, /var/tmp or the batch system's local scratch; --scratch, --results and bundles may " +
-      "stay on shared ones",
+      "loses data on network and shared file systems) use --store on a disk of this machine, " +
+      "such as /tmp, /var/tmp or the batch system's local scratch; --scratch, --results and " +
+      "bundles may stay on shared ones",
     { subject: folder },
   );
 }

@@ -1,6 +1,6 @@
 /**
- * What the broker asks of a store, and what recovery gives back. LMDB implements it (lmdb-store.ts);
- * the simulator implements it in memory with crashes; a one-flush append log could one day.
+ * What the broker asks of a store, and what recovery gives back. lmdb-store.ts implements it; the
+ * simulator implements it in memory with crashes; a one-flush append log could one day.
  *
  * One group commit = cold rows + one journal record + a trickle of pages + the cut of the journal,
  * in ONE transaction, acknowledged only when it is on disk.
@@ -8,7 +8,7 @@
 
 export type Table = "meta" | "task" | "file" | "bundle" | "pilot" | "reason";
 
-/** `value` null deletes. Values are msgpack made by the broker's rows.ts; the store adds the CRC. */
+/** `value` null deletes. Values are msgpack made by row-codec.ts; the store adds the CRC. */
 export interface ColdRow {
   readonly table: Table;
   /** Each component a u32 (task id, file index, bundle id ...) or, for meta, one string. */
