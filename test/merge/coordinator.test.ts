@@ -1,14 +1,16 @@
 /** Bundles to files through the real core: what lands on disk, what goes back, what is kept. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { verifyManifest } from "../../src/merge/index.ts";
+import { openPool } from "../../src/broker/index.ts";
+import { MERGE_WORKER, MergeCoordinator, verifyManifest } from "../../src/merge/index.ts";
 import {
   countFiles,
   ended,
   fileOf,
   jsonLines,
   openWorld,
+  specOf,
   submit,
   TestPilot,
   tableOf,
@@ -135,6 +137,51 @@ describe("a task without any output", () => {
     const view = await ended(world, task);
     expect(resultText("all.jsonl")).toBe("");
     expect(await verifyManifest(view.manifest)).toMatchObject({ ok: true, covered: 1000 });
+    await pilot.leave();
+  });
+});
+
+describe("merge jobs", () => {
+  it("run in the engine's pool beside a core in its own thread", async () => {
+    const other = temporaryFolder();
+    const threaded = await openWorld(other.path, { inline: false });
+    const pool = openPool(1);
+    const coordinator = new MergeCoordinator(threaded.engine.client, {
+      runJob: (job) => pool.run(MERGE_WORKER, job),
+      keepBundles: false,
+      log: () => {},
+    });
+    await coordinator.start();
+    const files = countFiles(9);
+    const task = await submit(threaded, { ...LINES, name: "pool", input: { count: 9 } }, files);
+    const tables = new Map([[task, tableOf(files, 1)]]);
+    const pilot = new TestPilot(threaded, { tables, outputOf: jsonLines });
+    await pilot.work(9);
+    await pilot.leave();
+    const view = await ended(threaded, task);
+    expect(view).toMatchObject({ state: "done", problem: "" });
+    expect((await verifyManifest(view.manifest)).ok).toBe(true);
+    await coordinator.stop();
+    await pool.close();
+    await threaded.close();
+    other.remove();
+  });
+
+  it("that meet a folder that can't be written end the task with that reason", async () => {
+    const files = countFiles(2);
+    writeFileSync(join(folder.path, "file"), "");
+    const spec = specOf(
+      { folder: folder.path, results: join(folder.path, "file", "results") },
+      { ...LINES, name: "nowhere", input: { count: 2 } },
+    );
+    const { task } = await world.engine.client.ask("submit", { spec, files });
+    await world.coordinator.start();
+    const tables = new Map([[task, tableOf(files, 1)]]);
+    const pilot = new TestPilot(world, { tables, outputOf: jsonLines });
+    void pilot.work(2);
+    const view = await ended(world, task);
+    expect(view.state).toBe("failed");
+    expect(view.problem).toContain("ENOTDIR");
     await pilot.leave();
   });
 });
