@@ -27,6 +27,9 @@ export interface CostHints {
 const MEMORY_RANGES = 2048;
 const PRIOR_RANGES = 4;
 const CV_DEFAULT = 0.5;
+const CV_MAX = 10;
+/** Sums beyond it (a billion seconds, squared) are nonsense. */
+const SUM_MAX = 1e18;
 
 /** Moving moments of one (task, node type), or of a task on all node types. */
 export class Estimate {
@@ -40,7 +43,7 @@ export class Estimate {
     const weight = ranges / Math.min(this.ranges + ranges, Math.max(ranges, MEMORY_RANGES));
     this.mean += weight * (cost.wallSum / ranges - this.mean);
     this.squares += weight * (cost.wallSquares / ranges - this.squares);
-    if (cost.wallMax > this.largest) this.largest = cost.wallMax;
+    if (cost.wallMax > this.largest && cost.wallMax <= SUM_MAX) this.largest = cost.wallMax;
     this.ranges += ranges;
     this.lastMs = nowMs;
   }
@@ -49,7 +52,9 @@ export class Estimate {
   cv(fallback: number): number {
     if (this.ranges < 3 || this.mean <= 0) return fallback;
     const variance = this.squares - this.mean * this.mean;
-    return variance > 0 ? Math.sqrt(variance) / this.mean : 0;
+    if (!(variance > 0)) return 0;
+    const cv = Math.sqrt(variance) / this.mean;
+    return Math.min(cv, CV_MAX);
   }
 }
 
@@ -225,7 +230,7 @@ export class CostModel {
 }
 
 function isUsable(seconds: number | null): boolean {
-  return seconds !== null && Number.isFinite(seconds) && seconds >= 0;
+  return seconds !== null && seconds >= 0 && seconds <= SUM_MAX;
 }
 
 function addOne(map: Map<string, Estimate>, key: string, seconds: number, nowMs: number): void {

@@ -47,6 +47,7 @@ const PRECISION = 1e-12;
 /** Regularised lower incomplete gamma function P(shape, x): series below, fraction above. */
 export function gammaCdf(shape: number, x: number): number {
   if (!(x > 0) || !(shape > 0)) return 0;
+  if (x === Number.POSITIVE_INFINITY) return 1;
   const front = Math.exp(shape * Math.log(x) - x - logGamma(shape));
   if (x < shape + 1) {
     let term = 1 / shape;
