@@ -39,7 +39,11 @@ export interface BundleWriter {
   /** Members and bytes so far; the pilot rotates to a new bundle by these. */
   readonly members: number;
   readonly bytes: number;
-  /** Appends one file's content (streamed, CRC on the way). A failed append leaves no member. */
+  /**
+   * Appends one file's content (streamed, CRC on the way). A failed append leaves no member: it
+   * throws JumboError("work_failed") for a source that is no plain file, is gone or changes, and
+   * the file system's error if the bundle can't be written.
+   */
   append(
     fence: MemberFence,
     note: MemberNote,

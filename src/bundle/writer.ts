@@ -12,7 +12,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { assert, crc32, JumboError } from "../base/index.ts";
+import { assert, crc32, JumboError, messageOf } from "../base/index.ts";
 import { encodeCentral, encodeEnd, encodeLocal } from "./layout.ts";
 import { bundleUri, memberName } from "./names.ts";
 import type { BundleMember, BundleWriter, MemberFence, MemberNote } from "./types.ts";
@@ -196,8 +196,9 @@ class ZipWriter implements BundleWriter {
     if (this.#broken !== null) return;
     try {
       await this.#file.truncate(this.#bytes);
-    } catch {
-      this.#broken = cause;
+    } catch (error) {
+      const why = `${messageOf(cause)}, then ${messageOf(error)}`;
+      this.#broken = new Error(`bundle ${this.path} could not be cut back to its end (${why})`);
     }
   }
 
@@ -283,7 +284,16 @@ class ZipWriter implements BundleWriter {
 
 /** A source's whole content, or null for a large one. */
 function readSmall(path: string): Uint8Array | null {
-  const file = openSync(path, SOURCE_FLAGS);
+  let file: number;
+  try {
+    file = openSync(path, SOURCE_FLAGS);
+  } catch (error) {
+    throw new JumboError(
+      "work_failed",
+      `${path} can't go into a bundle (${messageOf(error)}) an output is one plain file`,
+      { subject: path, cause: error },
+    );
+  }
   try {
     const stat = fstatSync(file);
     if (!stat.isFile()) {

@@ -3,12 +3,13 @@
  * bundles when the task is finished although others go on. Rotated by size, closed when other
  * tasks need the place. Who sends a report announces its bundle's `uri` before.
  *
- * `store` returns when the output is durable. A bundle that can't be written is given up at once
- * (after a failed sync nothing that the kernel says about the file can be believed).
+ * `store` returns when the output is durable. An output that can't be read is its payload's fault
+ * (JumboError); a bundle that can't be written is given up at once, since after a failed sync
+ * nothing that the kernel says about the file can be believed.
  */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf } from "../base/index.ts";
+import { JumboError, messageOf } from "../base/index.ts";
 import { type BundleWriter, createBundle, type MemberNote } from "../bundle/index.ts";
 import type { RangeWork } from "./work.ts";
 
@@ -66,6 +67,7 @@ export class Bundles {
         await stat(bundle.writer.path);
         return bundle.number;
       } catch (error) {
+        if (error instanceof JumboError) throw error;
         const gone = (error as NodeJS.ErrnoException).code === "ENOENT" && tries === 0;
         this.#retire(task, bundle);
         if (!gone) throw error;
@@ -124,6 +126,17 @@ export class Bundles {
     });
     this.#closing.add(closing);
     void closing.then(() => this.#closing.delete(closing));
+  }
+
+  /** Closes the bundles of tasks that are not in `tasks`: nothing more will come for them. */
+  async keepOnly(tasks: ReadonlySet<number>): Promise<void> {
+    for (const [task, promise] of [...this.#open]) {
+      if (tasks.has(task)) continue;
+      const bundle = await promise.catch(() => null);
+      if (bundle === null || bundle.using > 0) continue;
+      this.#retire(task, bundle);
+      this.#closeIfIdle(bundle);
+    }
   }
 
   /** Writes the central directories. Nothing may be stored afterwards. */

@@ -63,6 +63,8 @@ export class Connection {
   #heartbeat: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #corked = false;
+  /** The last problem that was logged: each is told once, not at every try. */
+  #told = "";
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -142,6 +144,8 @@ export class Connection {
       );
       return;
     }
+    if (problem !== this.#told) this.#options.log(`no engine yet: ${problem}`);
+    this.#told = problem;
     const waitMs = this.#backoffMs * (0.5 + Math.random() / 2);
     this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MS_MAX);
     this.#retry = setTimeout(() => void this.#round(), waitMs);

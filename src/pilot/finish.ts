@@ -4,7 +4,7 @@
  * from an input that is still what was scanned, and durable in a bundle.
  */
 import { lstat, rm } from "node:fs/promises";
-import { messageOf } from "../base/index.ts";
+import { JumboError, messageOf } from "../base/index.ts";
 import { clipReason, OUTCOME, type Outcome } from "../wire/index.ts";
 import type { Bundles } from "./bundles.ts";
 import { countRecords } from "./count-records.ts";
@@ -48,6 +48,7 @@ async function judge(work: RangeWork, end: AttemptEnd, bundles: Bundles): Promis
     const note = { attempt: work.attempt, wallSeconds: wall, cpuSeconds: cpu, node: "" };
     return say(OUTCOME.done, "", await bundles.store(work, note, end.path));
   } catch (error) {
+    if (error instanceof JumboError) return say(OUTCOME.failed, error.message);
     const reason = `output could not be made durable (${messageOf(error)})`;
     return say(OUTCOME.lost, reason, 0, reason);
   }

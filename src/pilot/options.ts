@@ -15,7 +15,10 @@ export interface PilotOptions {
   readonly workDir?: string;
   /** Stable over reconnects. Default: host, pid and 8 random digits. */
   readonly pilotId?: string;
-  /** Raised by a process that takes over an id. Default 1. */
+  /**
+   * Raised by a process that takes over an id. Default: 1 for an id made here; for a given one the
+   * seconds since 1970, so that a restarted pilot is newer and its bundles have names of their own.
+   */
   readonly generation?: number;
   readonly queue?: string;
   readonly allocation?: string;
@@ -59,7 +62,7 @@ export function resolveOptions(options: PilotOptions): ResolvedOptions {
     bundlesDir: resolve(options.bundlesDir ?? "jumbo-bundles"),
     workDir: join(resolve(options.workDir ?? tmpdir()), `jumbo-${safeId}`),
     pilotId,
-    generation: options.generation ?? 1,
+    generation: options.generation ?? (options.pilotId ? Math.floor(Date.now() / 1000) : 1),
     queue: options.queue ?? "",
     allocation: options.allocation ?? "",
     walltimeSeconds: options.walltimeSeconds ?? null,

@@ -44,6 +44,8 @@ const ROUND_TRIP_SECONDS_MIN = 0.002;
 const WALL_LEAD_SECONDS = 5;
 const WALL_LEAD_SHARE = 0.1;
 const WALL_WATCH_MS = 200;
+/** How often bundles of tasks that are not worked on any more are closed. */
+const TIDY_MS = 10_000;
 /** How long the last verdicts are awaited. */
 const LAST_VERDICTS_MS = 30_000;
 const OFFSET_COLUMNS_KEPT = 64;
@@ -68,6 +70,7 @@ export class Pilot {
   #drainTimer: NodeJS.Timeout | undefined;
   #lastTimer: NodeJS.Timeout | undefined;
   #wallTimer: NodeJS.Timeout | undefined;
+  #tidyTimer: NodeJS.Timeout | undefined;
   #ending = false;
 
   constructor(options: PilotOptions) {
@@ -125,6 +128,10 @@ export class Pilot {
     await mkdir(this.#options.bundlesDir, { recursive: true });
     await mkdir(this.#options.workDir, { recursive: true });
     this.#connection.start();
+    this.#tidyTimer = setInterval(
+      () => void this.#bundles.keepOnly(this.#holdings.heldTasks()),
+      TIDY_MS,
+    );
     if (this.#options.walltimeSeconds !== null) {
       this.#wallTimer = setInterval(() => this.#watchWall(), WALL_WATCH_MS);
     }
@@ -363,6 +370,7 @@ export class Pilot {
     this.#ending = true;
     for (const timer of [this.#drainTimer, this.#lastTimer]) clearTimeout(timer);
     clearInterval(this.#wallTimer);
+    clearInterval(this.#tidyTimer);
     if (!politely) this.#slots.killAll();
     else await this.#slots.endWorkers();
     for (const resolve of this.#announced) resolve();

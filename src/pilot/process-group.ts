@@ -6,6 +6,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { PAYLOAD_KILL_GRACE_MS } from "../base/index.ts";
+import { guardGroup, releaseGroup } from "./watchdog.ts";
 
 /** `problem` is set if the program could not be started at all. */
 export interface ProcessEnd {
@@ -34,6 +35,7 @@ export class PayloadProcess {
       return;
     }
     const child = this.child;
+    if (child.pid !== undefined) guardGroup(child.pid);
     this.ended = new Promise((resolve) => {
       child.once("error", (error) => {
         if (child.pid === undefined) this.#finish(resolve, notStarted(program, error));
@@ -47,6 +49,7 @@ export class PayloadProcess {
 
   #finish(resolve: (end: ProcessEnd) => void, end: ProcessEnd): void {
     this.#signal("SIGKILL");
+    if (this.child?.pid !== undefined) releaseGroup(this.child.pid);
     this.#over = true;
     if (this.#killTimer !== null) clearTimeout(this.#killTimer);
     resolve(end);

@@ -59,8 +59,8 @@ export class StreamWorker {
   readonly #toPayload: Writable | null = null;
   #state: "starting" | "ready" | "stopping" | "over" = "starting";
   #credits = 0;
-  /** Given, but still being prepared: a credit is spent before the folder is there. */
-  #preparing = 0;
+  /** Given, but still being prepared; with the end of those that were cancelled meanwhile. */
+  readonly #preparing = new Map<string, AttemptEnd | null>();
   #greeted = false;
   #wantsSlices = true;
   #everReady = false;
@@ -106,8 +106,8 @@ export class StreamWorker {
     this.#toPayload = ((fd3 ? stdio?.[3] : stdio?.[0]) as Writable | null | undefined) ?? null;
     this.#toPayload?.on("error", () => {});
     const drained = from ? this.#listen(from) : Promise.resolve();
-    const limit = Math.max(START_SECONDS_MAX, this.task.timeoutSeconds) * 1000;
-    this.#startTimer = setTimeout(() => this.#drop("it was not ready in time"), limit);
+    const limitMs = Math.max(START_SECONDS_MAX, this.task.timeoutSeconds) * 1000;
+    this.#startTimer = setTimeout(() => this.#drop("it was not ready in time"), limitMs);
     void process.ended.then(async (end) => {
       let timer: NodeJS.Timeout | undefined;
       const limited = new Promise((done) => {
@@ -154,36 +154,37 @@ export class StreamWorker {
 
   /** Ranges that it works on. */
   get busy(): number {
-    return this.#given.size + this.#preparing;
+    return this.#given.size + this.#preparing.size;
   }
 
   /** Gives one range for one credit; resolves when it is answered or the process is gone. */
   async give(work: RangeWork, announce: () => Promise<void>): Promise<AttemptEnd> {
+    const id = rangeId(work);
     this.#credits--;
-    this.#preparing++;
-    const giveBack = (end: AttemptEnd): AttemptEnd => {
-      this.#preparing--;
+    this.#preparing.set(id, null);
+    const notGiven = (end: AttemptEnd): AttemptEnd => {
+      this.#preparing.delete(id);
       this.#credits++;
       return end;
     };
     const changed = await inputProblem(work.file);
-    if (changed !== null) return giveBack(fatalEnd(changed));
+    if (changed !== null) return notGiven(fatalEnd(changed));
     let slice = "";
     try {
       await mkdir(work.folder, { recursive: true });
       if (this.#wantsSlices && work.offset >= 0) slice = await writeSlice(work);
     } catch (error) {
-      return giveBack(preparationEnd("the range's folder could not be prepared", error));
+      return notGiven(preparationEnd("the range's folder could not be prepared", error));
     }
-    if (this.#state !== "ready") return giveBack({ kind: "returned" });
+    if (this.#state !== "ready") return notGiven({ kind: "returned" });
     await announce();
+    const cancelled = this.#preparing.get(id);
+    if (cancelled) return notGiven(cancelled);
     if (this.#state !== "ready") {
-      this.#preparing--;
-      return failedEnd(this.#problem ?? "the payload ended before it was given the range");
+      return notGiven(failedEnd(this.#problem ?? "the payload ended before it had the range"));
     }
     return new Promise((resolve) => {
-      this.#preparing--;
-      const id = rangeId(work);
+      this.#preparing.delete(id);
       const startedAt = performance.now();
       const given: Given = { work, startedAt, resolve, timer: undefined, ordered: null };
       const { timeoutSeconds } = this.task;
@@ -210,7 +211,10 @@ export class StreamWorker {
   cancel(work: RangeWork, end: AttemptEnd, atOnce: boolean): void {
     const id = rangeId(work);
     const given = this.#given.get(id);
-    if (given === undefined) return;
+    if (given === undefined) {
+      if (this.#preparing.has(id)) this.#preparing.set(id, end);
+      return;
+    }
     given.ordered = end;
     if (atOnce) {
       this.kill("it was stopped with another range");
@@ -272,10 +276,8 @@ export class StreamWorker {
 
   #onReady(credits: number): void {
     this.#everReady = true;
-    if (this.#state === "starting") {
-      clearTimeout(this.#startTimer);
-      this.#state = "ready";
-    }
+    if (this.#state !== "stopping") clearTimeout(this.#startTimer);
+    if (this.#state === "starting") this.#state = "ready";
     this.#credits = Math.min(this.#credits + credits, 1024);
     this.#onChange();
   }
@@ -296,7 +298,16 @@ export class StreamWorker {
       const { reason, fatal } = line;
       given.resolve({ kind: "failed", reason, fatal, wallSeconds, cpuSeconds });
     } else given.resolve(doneEnd(given.work, line, wallSeconds));
+    if (this.busy === 0 && this.credits === 0 && this.#state === "ready") this.#awaitCredit();
     this.#onChange();
+  }
+
+  /** It may tidy up before it takes more, but not for ever: it holds cores meanwhile. */
+  #awaitCredit(): void {
+    const { timeoutSeconds } = this.task;
+    const limitMs = (timeoutSeconds > 0 ? timeoutSeconds : START_SECONDS_MAX) * 1000;
+    clearTimeout(this.#startTimer);
+    this.#startTimer = setTimeout(() => this.#drop("it gave no credit after its answer"), limitMs);
   }
 
   #over(end: ProcessEnd): void {

@@ -41,6 +41,7 @@ export function useHarness(): Harness {
         bundlesDir: join(folder, "bundles"),
         workDir,
         pilotId: "pilot-under-test",
+        generation: 1,
         log: (line) => log.push(line),
         ...options,
       });

@@ -89,6 +89,23 @@ test("a pilot that dies with its parent takes its payloads along", async () => {
   expect(await stands(beat)).toBe(true);
 });
 
+test("a pilot that is killed leaves no payload behind", async () => {
+  const beats = [join(h.folder, "beat1"), join(h.folder, "beat2")] as const;
+  h.engine.addTask(1, 1, { command: ["true"] });
+  h.engine.addTask(2, 1, { command: beating(beats[0]) });
+  h.engine.addTask(3, 1, { command: beating(beats[1]) });
+  h.engine.offer(1 as never, 0, 1);
+  const { child, ended } = pilotProcess({ slots: 2 });
+  await h.engine.reported(1);
+  for (const task of [2, 3] as never[]) h.engine.offer(task, 0, 1);
+  await h.engine.until("three starts", () => h.engine.startedRanges().length === 3);
+  await pause(300);
+  child.kill("SIGKILL");
+  await ended;
+  await pause(200);
+  for (const beat of beats) expect(await stands(beat)).toBe(true);
+});
+
 test("a pilot stopped and continued goes on with what it held", async () => {
   const command = ["sh", "-c", 'sleep 0.3; echo x > "$1"', "payload", "{output}"];
   const task = h.engine.addTask(1, 4, { command });

@@ -218,6 +218,26 @@ test("a process that never gets ready charges one range a try, and says why", as
   expect(reason(mute)).toMatch(/first word was ready, not hello/);
 });
 
+test("a process that answers and never takes more is replaced after the timeout", async () => {
+  const task = stream("done(range);", { events: 3, timeoutSeconds: 0.4 });
+  h.engine.offer(task, 0, 2);
+  h.pilot({ slots: 1 });
+  expect(outcomes(await h.engine.reported(2))).toEqual([D, D]);
+});
+
+test("an output that goes away after done fails its range, not the pilot", async () => {
+  const task = stream(
+    'done(range); if (range.range === 0) import("node:fs").then((fs) => fs.rmSync(range.output)); ready();',
+    { events: 3 },
+  );
+  h.engine.offer(task, 0, 3);
+  const { pilot, ended } = h.pilot({ slots: 1 });
+  const reports = byRange(await h.engine.reported(3));
+  expect(outcomes(reports).slice(1)).toEqual([D, D]);
+  pilot.drain("test", null);
+  expect(await ended).toMatchObject({ exitCode: 0, lost: 0 });
+});
+
 test("several credits keep several ranges in one process; its death costs exactly those", async () => {
   const task = stream(
     "if (range.range < 3) { done(range); ready(); } else if (number === 6) process.exit(1);",
