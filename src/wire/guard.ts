@@ -67,7 +67,7 @@ const SIZE_WIDTHS = [
 function refused(at: number, why: string): JumboError {
   return new JumboError(
     "protocol",
-    `bad msgpack value: what is at byte ${at} ${why} (only nil, booleans, numbers, strings, bins, ` +
-      "arrays and maps are read here) write it with packValue",
+    `bad msgpack value: what is at byte ${at} ${why} (only nil, booleans, numbers, strings, ` +
+      "bins, arrays and maps are read here) write it with packValue",
   );
 }

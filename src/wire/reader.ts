@@ -52,8 +52,8 @@ export class Reader {
   fail(what: string, why: string, right: string): never {
     throw new JumboError(
       "protocol",
-      `bad frame: ${what} at byte ${this.position} of ${this.end} ${why} (the protocol fixes every ` +
-        `position) send ${right}, see docs/reference/protocol.md`,
+      `bad frame: ${what} at byte ${this.position} of ${this.end} ${why} (the protocol fixes ` +
+        `every position) send ${right}, see docs/reference/protocol.md`,
     );
   }
 

@@ -26,7 +26,7 @@ export function unpackValue(bytes: Uint8Array): unknown {
   } catch (error) {
     throw new JumboError(
       "protocol",
-      `bad msgpack value: ${messageOf(error)} (keys of maps must be strings) write it with packValue`,
+      `bad msgpack value: ${messageOf(error)} (keys of maps must be strings) use packValue`,
       { cause: error },
     );
   }

@@ -5,7 +5,7 @@
  *   {"$f64": [0, 16]}      a column of float64                      (offsets)
  *
  * Columns of a span block are JSON arrays of numbers; a lease is its whole identity
- * epoch * 2^32 + number, a safe integer. Costs are the exact values of their f32. Seeds are strings.
+ * epoch * 2^32 + number, a safe integer. Costs are the exact values of their f32.
  */
 import type { Message } from "../../src/wire/index.ts";
 

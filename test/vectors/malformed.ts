@@ -2,7 +2,22 @@
  * Payloads that must be refused, each wrong in one way that its name tells. `code` is the error's
  * code: "version" where a hello or welcome speaks another protocol version, else "protocol".
  */
-import { type Bytes, array, be32, bin, f32le, f64, f64le, repeat, str, u16, u16le, u32, u32le, u8 } from "./raw.ts";
+import {
+  array,
+  type Bytes,
+  be32,
+  bin,
+  f32le,
+  f64,
+  f64le,
+  repeat,
+  str,
+  u8,
+  u16,
+  u16le,
+  u32,
+  u32le,
+} from "./raw.ts";
 
 export interface MalformedVector {
   readonly name: string;
@@ -173,23 +188,30 @@ const spans: Row[] = [
   ["an epoch beyond 2^21-1", started(array([1], u32(0x20_0000), [5], [1], [1], [1], [1]))],
   ["a span of 0 ranges", started(array([1], [1], [5], [0], [1], [1], [1]))],
   ["a span of 65 536 ranges", started(array([1], [1], [5], u32(65_536), [1], [1], [1]))],
-  ["a span that ends beyond 2^53-1", started(array([1], [1], f64(2 ** 53 - 2), [2], [1], [1], [1]))],
+  [
+    "a span that ends beyond 2^53-1",
+    started(array([1], [1], f64(2 ** 53 - 2), [2], [1], [1], [1])),
+  ],
   ["attempt 256", started(array([1], [1], [5], [1], u16(256), [1], [1]))],
   ["grant 65 536", started(array([1], [1], [5], [1], [1], u32(65_536), [1]))],
   ["lease number 0", started(array([1], [1], [5], [1], [1], [1], [0]))],
   ["lease number 2^32", started(array([1], [1], [5], [1], [1], [1], f64(2 ** 32)))],
-  ["columns of 4 spans", started(
-    columns(
-      [3, bin(u32le(0, 1, 2, 3))],
-      [4, bin(u16le(1, 1, 1, 1))],
-      [5, bin(repeat(4, 1))],
-      [6, bin(u16le(1, 1, 1, 1))],
-      [7, bin(u32le(1, 2, 3, 4))],
+  [
+    "columns of 4 spans",
+    started(
+      columns(
+        [3, bin(u32le(0, 1, 2, 3))],
+        [4, bin(u16le(1, 1, 1, 1))],
+        [5, bin(repeat(4, 1))],
+        [6, bin(u16le(1, 1, 1, 1))],
+        [7, bin(u32le(1, 2, 3, 4))],
+      ),
     ),
-  )],
-  ["columns of no span", started(
-    columns([3, bin([])], [4, bin([])], [5, bin([])], [6, bin([])], [7, bin([])]),
-  )],
+  ],
+  [
+    "columns of no span",
+    started(columns([3, bin([])], [4, bin([])], [5, bin([])], [6, bin([])], [7, bin([])])),
+  ],
   ["a column of firsts of 21 bytes", started(columns([3, bin(repeat(21, 0))]))],
   ["a column of firsts as an array", started(columns([3, array([0], [1], [2], [3], [4])]))],
   ["a column of firsts in bin16", started(columns([3, [0xc5, 0, 20, ...repeat(20, 0)]]))],
@@ -220,10 +242,15 @@ const work: Row[] = [
   ["a cost with infinity", exchange(array(report([4, bin(f32le(0, 1 / 0, 0, 0))])))],
   ["node 65 536", exchange(array(report([5, u32(65_536)])))],
   ["nil for a want", exchange(array(), [3, NIL])],
-  ["reports over 2^20 ranges", exchange(
-    [0xdc, 0, 17, ...repeat(17, 0).flatMap(() =>
-      report([1, array([1], [1], [5], u16(65_535), [1], [1], [1])]))],
-  )],
+  [
+    "reports over 2^20 ranges",
+    exchange([
+      0xdc,
+      0,
+      17,
+      ...repeat(17, 0).flatMap(() => report([1, array([1], [1], [5], u16(65_535), [1], [1], [1])])),
+    ]),
+  ],
   ["verdict runs of odd length", array([5], [1], array([1])), "engine"],
   ["a verdict run of 0 ranges", array([5], [1], array([0], [0])), "engine"],
   ["verdict 5", array([5], [1], array([1], [5])), "engine"],
@@ -243,7 +270,11 @@ const grants: Row[] = [
   ["a seed of 2^64", grant(file([10, str("18446744073709551616")]), array()), "engine"],
   ["a negative seed", grant(file([10, str("-1")]), array()), "engine"],
   ["a slice piece of one number", grant(file([11, array(array([0]))]), array()), "engine"],
-  ["a slice piece of three numbers", grant(file([11, array(array([0], [0], [0]))]), array()), "engine"],
+  [
+    "a slice piece of three numbers",
+    grant(file([11, array(array([0], [0], [0]))]), array()),
+    "engine",
+  ],
   ["a slice piece as a string", grant(file([12, array(str("x"))]), array()), "engine"],
   ["offsets of half a pair", offsets(bin(f64le(0))), "engine"],
   ["offsets of 15 bytes", offsets(bin(repeat(15, 0))), "engine"],

@@ -30,13 +30,26 @@ function spread(size: number, epoch = 3): SpanBlock {
   const builder = new SpanBlockBuilder(task(7));
   for (let i = 0; i < size; i++) {
     const first = i % 3 === 0 ? 5_000_000_000 - i : 5_000_000_000 + 17 * i;
-    builder.add(first, 1 + ((i * 37) % 65_535), i % 256, (i * 911) % 65_536, leaseIdOf(epoch, 1 + i));
+    builder.add(
+      first,
+      1 + ((i * 37) % 65_535),
+      i % 256,
+      (i * 911) % 65_536,
+      leaseIdOf(epoch, 1 + i),
+    );
   }
   return builder.build()[0]!;
 }
 
 const smallest = singleSpan(task(1), 0, 1, 0, 0, leaseIdOf(0, 1));
-const largest = singleSpan(task(U32), SAFE - 65_535, 65_535, 255, 65_535, leaseIdOf(EPOCH_MAX, U32));
+const largest = singleSpan(
+  task(U32),
+  SAFE - 65_535,
+  65_535,
+  255,
+  65_535,
+  leaseIdOf(EPOCH_MAX, U32),
+);
 const typical = singleSpan(task(12), 1_234_567, 256, 1, 1, leaseIdOf(41, 1_000_000));
 
 /** Firsts 2^32-1 apart, and ends at 2^53-1: the widest columns there are. */
@@ -44,7 +57,13 @@ function widest(): SpanBlock {
   const builder = new SpanBlockBuilder(task(U32));
   const base = SAFE - U32 - 1;
   for (const [i, offset] of [0, 1, 255, 65_536, U32].entries()) {
-    builder.add(base + offset, 1, [0, 1, 254, 255, 127][i]!, 65_535 - i, leaseIdOf(EPOCH_MAX, U32 - i));
+    builder.add(
+      base + offset,
+      1,
+      [0, 1, 254, 255, 127][i]!,
+      65_535 - i,
+      leaseIdOf(EPOCH_MAX, U32 - i),
+    );
   }
   return builder.build()[0]!;
 }
@@ -221,7 +240,14 @@ function work(): MessageVector[] {
     {
       name: "exchange, empty",
       from: "pilot",
-      message: { type: "exchange", sequence: 1, reports: [], want: 0, freeSlots: 0, secondsLeft: -1 },
+      message: {
+        type: "exchange",
+        sequence: 1,
+        reports: [],
+        want: 0,
+        freeSlots: 0,
+        secondsLeft: -1,
+      },
     },
     {
       name: "exchange with every outcome",
@@ -231,7 +257,10 @@ function work(): MessageVector[] {
         sequence: 2 ** 32,
         reports: [
           report(OUTCOME.done, typical, { bundle: 3, cost, node: 1 }),
-          report(OUTCOME.failed, spread(2), { reason: "exit code 1: no such branch", cost: hugeCost }),
+          report(OUTCOME.failed, spread(2), {
+            reason: "exit code 1: no such branch",
+            cost: hugeCost,
+          }),
           report(OUTCOME.fatal, smallest, { reason: "é".repeat(500) }),
           report(OUTCOME.returned, spread(5)),
           report(OUTCOME.lost, largest, { reason: "node-002 vanished", node: 65_535 }),
@@ -258,7 +287,11 @@ function work(): MessageVector[] {
       from: "pilot" as const,
       message: { type: "heartbeat", freeSlots: 1, secondsLeft } as const,
     })),
-    { name: "verdicts, none", from: "engine", message: { type: "verdicts", sequence: 1, runs: [] } },
+    {
+      name: "verdicts, none",
+      from: "engine",
+      message: { type: "verdicts", sequence: 1, runs: [] },
+    },
     {
       name: "verdicts, all kinds",
       from: "engine",
@@ -274,7 +307,11 @@ function work(): MessageVector[] {
     {
       name: "verdicts, 16 items (array16)",
       from: "engine",
-      message: { type: "verdicts", sequence: 13, runs: Array.from({ length: 16 }, (_, i) => 1 + (i % 2)) },
+      message: {
+        type: "verdicts",
+        sequence: 13,
+        runs: Array.from({ length: 16 }, (_, i) => 1 + (i % 2)),
+      },
     },
     { name: "started, nothing", from: "pilot", message: { type: "started", spans: [] } },
     {
@@ -297,7 +334,11 @@ function work(): MessageVector[] {
 
 function grants(): MessageVector[] {
   return [
-    { name: "grant, empty and pushed", from: "engine", message: { type: "grant", sequence: 0, ...emptyGrant } },
+    {
+      name: "grant, empty and pushed",
+      from: "engine",
+      message: { type: "grant", sequence: 0, ...emptyGrant },
+    },
     {
       name: "grant of one contiguous span",
       from: "engine",
@@ -329,16 +370,36 @@ function endings(): MessageVector[] {
       from: "engine",
       message: { type: "drain", reason: "node goes into maintenance", secondsLeft: 120 },
     },
-    { name: "drain by the pilot", from: "pilot", message: { type: "drain", reason: "SIGTERM", secondsLeft: -1 } },
+    {
+      name: "drain by the pilot",
+      from: "pilot",
+      message: { type: "drain", reason: "SIGTERM", secondsLeft: -1 },
+    },
     { name: "bye by the pilot", from: "pilot", message: { type: "bye", reason: "" } },
-    { name: "bye by the engine", from: "engine", message: { type: "bye", reason: "the task is done" } },
+    {
+      name: "bye by the engine",
+      from: "engine",
+      message: { type: "bye", reason: "the task is done" },
+    },
     {
       name: "fault",
       from: "engine",
-      message: { type: "fault", code: "unauthorized", message: "the pilot's credential is not known here" },
+      message: {
+        type: "fault",
+        code: "unauthorized",
+        message: "the pilot's credential is not known here",
+      },
     },
-    { name: "resources", from: "pilot", message: { type: "resources", nodes, secondsLeft: 86_400 } },
-    { name: "resources, all nodes gone", from: "pilot", message: { type: "resources", nodes: [], secondsLeft: 1 } },
+    {
+      name: "resources",
+      from: "pilot",
+      message: { type: "resources", nodes, secondsLeft: 86_400 },
+    },
+    {
+      name: "resources, all nodes gone",
+      from: "pilot",
+      message: { type: "resources", nodes: [], secondsLeft: 1 },
+    },
     ...[31, 32, 255, 256, 65_536].map((length) => ({
       name: `bye with a reason of ${length} bytes`,
       from: "pilot" as const,
