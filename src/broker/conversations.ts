@@ -279,6 +279,8 @@ export class Conversations {
       }
     }
     this.effects.readyArrived = true;
+    // Also leases that the list does not name end here, perhaps a task's last ones.
+    for (const lease of ledger.leasesOf(session.pilot)) this.effects.tasks.add(lease.task);
     for (const block of held) this.effects.tasks.add(block.task);
     const answer = ledger.reconcile(session.pilot, list, this.#vanished);
     return refusedBlocks(answer.refused, list);

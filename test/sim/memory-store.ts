@@ -1,0 +1,123 @@
+/**
+ * A store in memory with the one property that counts: a group is durable wholly or not at all, and
+ * only what was acknowledged must be. A crash decides by chance whether the group in flight made it.
+ */
+import type { SeededRandom } from "../../src/base/index.ts";
+import type {
+  ColdRow,
+  CommitGroup,
+  CommitOutcome,
+  Recovered,
+  Store,
+  Table,
+} from "../../src/store/index.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+/** What survives crashes. */
+export class Disk {
+  readonly rows = new Map<string, { table: Table; key: ColdRow["key"]; value: Uint8Array }>();
+  readonly pages = new Map<string, { task: number; page: number; value: Uint8Array }>();
+  journal: { sequence: number; bytes: Uint8Array }[] = [];
+  epoch = 0;
+  lastSequence = 0;
+  groups = 0;
+
+  apply(group: CommitGroup): void {
+    for (const row of group.rows) {
+      const name = `${row.table}|${row.key.join("|")}`;
+      if (row.value) this.rows.set(name, { table: row.table, key: row.key, value: row.value });
+      else this.rows.delete(name);
+    }
+    for (const { task, page, value } of group.pages) {
+      if (value) this.pages.set(`${task}|${page}`, { task, page, value });
+      else this.pages.delete(`${task}|${page}`);
+    }
+    if (group.journal.length > 0) {
+      this.journal.push({ sequence: group.sequence, bytes: group.journal });
+      this.lastSequence = group.sequence;
+    }
+    if (group.cutBelow > 0) {
+      this.journal = this.journal.filter((record) => record.sequence >= group.cutBelow);
+    }
+    this.groups++;
+  }
+
+  /** A new life: the epoch is raised durably before anything else happens. */
+  open(): Recovered {
+    this.epoch++;
+    return this.contents();
+  }
+
+  contents(): Recovered {
+    return {
+      engineId: "simulated",
+      epoch: this.epoch,
+      rows: [...this.rows.values()],
+      pages: [...this.pages.values()],
+      journal: [...this.journal],
+      lastSequence: this.lastSequence,
+    };
+  }
+}
+
+export class MemoryStore implements Store {
+  readonly #disk: Disk;
+  readonly #time: VirtualTime;
+  readonly #random: SeededRandom;
+  #inFlight: CommitGroup | null = null;
+  #dead = false;
+  /** Called with each group that became durable, before it is acknowledged. */
+  onDurable: (group: CommitGroup) => void = () => {};
+  /** True: the next commits find the disk full. */
+  full = false;
+
+  constructor(disk: Disk, time: VirtualTime, random: SeededRandom) {
+    this.#disk = disk;
+    this.#time = time;
+    this.#random = random;
+  }
+
+  commit(group: CommitGroup, done: (outcome: CommitOutcome) => void): void {
+    if (this.#inFlight) throw new Error("two commits at once");
+    // The engine may reuse its buffers after the commit: what the disk keeps is a copy.
+    const copy = copyOf(group);
+    this.#inFlight = copy;
+    const slow = this.#random.chance(0.02);
+    const delayMs = slow ? 200 * this.#random.nextUnit() : 0.1 + 3 * this.#random.nextUnit();
+    this.#time.after(delayMs, () => {
+      if (this.#dead) return;
+      this.#inFlight = null;
+      if (this.full) {
+        done({ ok: false, error: new Error("no space left"), space: true });
+        return;
+      }
+      this.#disk.apply(copy);
+      this.onDurable(copy);
+      done({ ok: true });
+    });
+  }
+
+  /** The process dies: the group in flight is on disk or not, and nobody is told. */
+  crash(): void {
+    this.#dead = true;
+    if (this.#inFlight && !this.full && this.#random.chance(0.5)) {
+      this.#disk.apply(this.#inFlight);
+      this.onDurable(this.#inFlight);
+    }
+  }
+
+  space(): { freeBytes: number; freeShare: number } {
+    return { freeBytes: 1e12, freeShare: 0.9 };
+  }
+
+  async close(): Promise<void> {}
+}
+
+function copyOf(group: CommitGroup): CommitGroup {
+  return {
+    ...group,
+    journal: group.journal.slice(),
+    rows: group.rows.map((row) => ({ ...row, value: row.value?.slice() ?? null })),
+    pages: group.pages.map((page) => ({ ...page, value: page.value?.slice() ?? null })),
+  };
+}

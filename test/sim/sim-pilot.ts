@@ -1,0 +1,432 @@
+/**
+ * A pilot as the protocol page describes one, without processes or files: it holds ranges, starts
+ * them, takes virtual time for each, writes outputs into the world's bundles before it reports,
+ * reports again after a break what was not answered, crashes, freezes and comes back.
+ */
+import type { LeaseId, SeededRandom, TaskId } from "../../src/base/index.ts";
+import {
+  type EngineMessage,
+  type GrantBody,
+  OUTCOME,
+  type Outcome,
+  type Report,
+  type SpanBlock,
+  SpanBlockBuilder,
+  VERDICT,
+} from "../../src/wire/index.ts";
+import type { PilotEnd, SimNetwork } from "./sim-network.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+type ItemState = "queued" | "running" | "finished" | "reported";
+
+interface Item {
+  readonly task: TaskId;
+  readonly range: number;
+  readonly lease: LeaseId;
+  readonly attempt: number;
+  readonly grant: number;
+  state: ItemState;
+  outcome: Outcome;
+  bundle: number;
+  wallSeconds: number;
+}
+
+/** What a pilot does to and asks of the world around it. */
+export interface PilotWorld {
+  readonly time: VirtualTime;
+  readonly network: SimNetwork;
+  /** A fate for this start: how long, how it ends, whether it takes the pilot with it. */
+  fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean };
+  writeOutput(uri: string, task: number, range: number, lease: number): void;
+  onStarted(pilotId: string, task: number, range: number): void;
+  onAccepted(task: number, range: number, lease: number, outcome: Outcome): void;
+  onHeard(pilotId: string): void;
+}
+
+export class SimPilot implements PilotEnd {
+  readonly id: string;
+  generation = 1;
+  alive = true;
+  #frozenUntilMs = 0;
+  #connection = 0;
+  #welcomed = false;
+  #life = 0;
+  #sequence = 0;
+  #bundleNumber = 0;
+  #announced = new Map<number, string>();
+  #items = new Map<string, Item>();
+  #awaited = new Map<number, Item[]>();
+  #reportPlanned = false;
+  #heartbeatMs = 500;
+  draining = false;
+  readonly #slots: number;
+  readonly #world: PilotWorld;
+  readonly #random: SeededRandom;
+
+  constructor(id: string, slots: number, world: PilotWorld, random: SeededRandom) {
+    this.id = id;
+    this.#slots = slots;
+    this.#world = world;
+    this.#random = random;
+    this.#newBundle();
+    this.#connect();
+  }
+
+  get holds(): number {
+    return this.#items.size;
+  }
+
+  /** The process dies: everything it knew is gone; bundles stay. */
+  crash(restartAfterMs: number): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.#life++;
+    this.#items.clear();
+    this.#awaited.clear();
+    this.#announced.clear();
+    this.#world.network.cut(this.#connection);
+    this.#world.time.after(restartAfterMs, () => this.#restart());
+  }
+
+  /** SIGSTOP: nothing happens for a while, then everything that waited happens at once. */
+  freeze(forMs: number): void {
+    this.#frozenUntilMs = Math.max(this.#frozenUntilMs, this.#world.time.nowMs + forMs);
+  }
+
+  /** Breaks the connection; it dials again by itself. */
+  disconnect(): void {
+    this.#world.network.cut(this.#connection);
+  }
+
+  #restart(): void {
+    this.alive = true;
+    this.generation++;
+    this.#newBundle();
+    this.#connect();
+  }
+
+  /** Runs `act` unless this life is over; later if the process is stopped meanwhile. */
+  #later(delayMs: number, act: () => void): void {
+    const life = this.#life;
+    const run = () => {
+      if (life !== this.#life || !this.alive) return;
+      const stoppedMs = this.#frozenUntilMs - this.#world.time.nowMs;
+      if (stoppedMs > 0) this.#world.time.after(stoppedMs, run);
+      else act();
+    };
+    this.#world.time.after(delayMs, run);
+  }
+
+  #connect(): void {
+    if (!this.alive || this.#connection !== 0) return;
+    this.#connection = this.#world.network.dial(this);
+    if (this.#connection === 0) {
+      this.#later(100 + 400 * this.#random.nextUnit(), () => this.#connect());
+      return;
+    }
+    const connection = this.#connection;
+    this.#welcomed = false;
+    this.#world.network.toEngine(connection, {
+      type: "hello",
+      version: 1,
+      role: "pilot",
+      pilotId: this.id,
+      generation: this.generation,
+      credential: "sim",
+      software: "simulated",
+      queue: "sim",
+      allocation: "",
+      nodes: [{ name: this.id, cores: this.#slots, gpus: 0, memoryMiB: 1, slots: this.#slots }],
+      secondsLeft: -1,
+      held: this.#heldBlocks(),
+      want: this.#want(),
+      freeSlots: this.#freeSlots(),
+    });
+    this.#later(2_000, () => {
+      if (this.#connection === connection && !this.#welcomed) this.disconnect();
+    });
+  }
+
+  broken(connection: number): void {
+    if (connection !== this.#connection) return;
+    this.#connection = 0;
+    this.#welcomed = false;
+    this.#awaited.clear();
+    for (const item of this.#items.values()) {
+      if (item.state === "reported") item.state = "finished";
+    }
+    if (this.alive) this.#later(20 + 200 * this.#random.nextUnit(), () => this.#connect());
+  }
+
+  receive(message: EngineMessage, connection: number): void {
+    if (!this.alive || connection !== this.#connection) return;
+    const stoppedMs = this.#frozenUntilMs - this.#world.time.nowMs;
+    if (stoppedMs > 0) {
+      this.#later(stoppedMs, () => this.receive(message, connection));
+      return;
+    }
+    switch (message.type) {
+      case "welcome":
+        this.#welcome(message.refused, message.grant, message.heartbeatMs, connection);
+        return;
+      case "grant":
+        this.#take(message);
+        return;
+      case "verdicts":
+        this.#verdicts(message.sequence, message.runs);
+        return;
+      case "recall":
+        this.#recall(message.spans, message.stop);
+        return;
+      case "drain":
+        this.draining = true;
+        return;
+      default:
+        return;
+    }
+  }
+
+  #welcome(
+    refused: readonly SpanBlock[],
+    grant: GrantBody,
+    heartbeatMs: number,
+    connection: number,
+  ): void {
+    this.#welcomed = true;
+    this.#heartbeatMs = heartbeatMs;
+    forEachRange(refused, (lease, range) => this.#items.delete(keyOf(lease, range)));
+    for (const [number, uri] of this.#announced) this.#announce(number, uri);
+    this.#take(grant);
+    this.#reportSoon();
+    this.#beat(connection);
+  }
+
+  #beat(connection: number): void {
+    if (connection !== this.#connection) return;
+    this.#world.network.toEngine(connection, {
+      type: "heartbeat",
+      freeSlots: this.#freeSlots(),
+      secondsLeft: -1,
+    });
+    this.#later(this.#heartbeatMs, () => this.#beat(connection));
+  }
+
+  #take(grant: GrantBody): void {
+    for (const block of grant.spans) {
+      for (let i = 0; i < block.size; i++) {
+        const first = block.first[i] as number;
+        for (let k = 0; k < (block.count[i] as number); k++) {
+          const lease = block.lease[i] as LeaseId;
+          const key = keyOf(lease, first + k);
+          if (this.#items.has(key)) continue;
+          this.#items.set(key, {
+            task: block.task,
+            range: first + k,
+            lease,
+            attempt: block.attempt[i] as number,
+            grant: block.grant[i] as number,
+            state: "queued",
+            outcome: OUTCOME.done,
+            bundle: 0,
+            wallSeconds: 0,
+          });
+        }
+      }
+    }
+    this.#startSome();
+  }
+
+  #startSome(): void {
+    const starting: Item[] = [];
+    let free = this.#freeSlots();
+    for (const item of this.#items.values()) {
+      if (free === 0) break;
+      if (item.state !== "queued") continue;
+      item.state = "running";
+      starting.push(item);
+      free--;
+    }
+    if (starting.length === 0) return;
+    if (this.#connection !== 0 && this.#welcomed) {
+      this.#world.network.toEngine(this.#connection, {
+        type: "started",
+        spans: blocksOf(starting),
+      });
+    }
+    for (const item of starting) {
+      this.#world.onStarted(this.id, item.task, item.range);
+      const fate = this.#world.fate(item.task, item.range);
+      item.wallSeconds = fate.seconds;
+      this.#later(fate.seconds * 1000, () => this.#finish(item, fate.outcome, fate.kills));
+    }
+  }
+
+  #finish(item: Item, outcome: Outcome, kills: boolean): void {
+    if (this.#items.get(keyOf(item.lease, item.range)) !== item) return;
+    if (item.state !== "running") return;
+    if (kills) {
+      this.crash(200 + 1_000 * this.#random.nextUnit());
+      return;
+    }
+    item.state = "finished";
+    item.outcome = outcome;
+    if (outcome === OUTCOME.done) {
+      if (this.#random.chance(0.05)) this.#newBundle();
+      item.bundle = this.#bundleNumber;
+      const uri = this.#announced.get(item.bundle) as string;
+      this.#world.writeOutput(uri, item.task, item.range, item.lease);
+    }
+    this.#startSome();
+    this.#reportSoon();
+  }
+
+  #newBundle(): void {
+    this.#bundleNumber++;
+    const uri = `file:///bundles/${this.id}.g${this.generation}.${this.#bundleNumber}.zip`;
+    this.#announced.set(this.#bundleNumber, uri);
+    this.#announce(this.#bundleNumber, uri);
+  }
+
+  #announce(number: number, uri: string): void {
+    if (this.#connection === 0 || !this.#welcomed) return;
+    this.#world.network.toEngine(this.#connection, { type: "bundle", number, node: 0, uri });
+  }
+
+  #reportSoon(): void {
+    if (this.#reportPlanned) return;
+    this.#reportPlanned = true;
+    const life = this.#life;
+    this.#world.time.after(1 + 10 * this.#random.nextUnit(), () => {
+      this.#reportPlanned = false;
+      if (life === this.#life && this.alive) this.#later(0, () => this.#exchange());
+    });
+  }
+
+  #exchange(): void {
+    if (this.#connection === 0 || !this.#welcomed) return;
+    const finished = [...this.#items.values()].filter((item) => item.state === "finished");
+    const groups = new Map<string, Item[]>();
+    for (const item of finished) {
+      const name = `${item.task}/${item.outcome}/${item.bundle}`;
+      const group = groups.get(name) ?? [];
+      groups.set(name, group);
+      group.push(item);
+    }
+    const reports: Report[] = [];
+    const order: Item[] = [];
+    for (const group of groups.values()) {
+      for (const block of blocksOf(group)) {
+        reports.push(reportOf(block, group[0] as Item));
+        forEachRange([block], (lease, range) => {
+          order.push(this.#items.get(keyOf(lease, range)) as Item);
+        });
+      }
+    }
+    for (const item of order) item.state = "reported";
+    const sequence = ++this.#sequence;
+    if (order.length > 0) this.#awaited.set(sequence, order);
+    this.#world.network.toEngine(this.#connection, {
+      type: "exchange",
+      sequence,
+      reports,
+      want: this.#want(),
+      freeSlots: this.#freeSlots(),
+      secondsLeft: -1,
+    });
+  }
+
+  #verdicts(sequence: number, runs: readonly number[]): void {
+    const order = this.#awaited.get(sequence);
+    if (!order) return;
+    this.#awaited.delete(sequence);
+    let at = 0;
+    for (let i = 0; i < runs.length; i += 2) {
+      for (let k = 0; k < (runs[i] as number); k++) {
+        const item = order[at++] as Item;
+        this.#items.delete(keyOf(item.lease, item.range));
+        if (runs[i + 1] === VERDICT.accepted || runs[i + 1] === VERDICT.duplicate) {
+          this.#world.onAccepted(item.task, item.range, item.lease, item.outcome);
+        }
+      }
+    }
+    if (at !== order.length) throw new Error(`verdicts for ${at} of ${order.length} ranges`);
+    this.#world.onHeard(this.id);
+  }
+
+  #recall(spans: readonly SpanBlock[], stop: boolean): void {
+    forEachRange(spans, (lease, range) => {
+      const item = this.#items.get(keyOf(lease, range));
+      if (!item || (item.state !== "queued" && !(stop && item.state === "running"))) return;
+      item.outcome = item.state === "queued" ? OUTCOME.returned : OUTCOME.lost;
+      item.state = "finished";
+    });
+    this.#startSome();
+    this.#reportSoon();
+  }
+
+  #freeSlots(): number {
+    let running = 0;
+    for (const item of this.#items.values()) if (item.state === "running") running++;
+    return Math.max(0, this.#slots - running);
+  }
+
+  #want(): number {
+    let open = 0;
+    for (const item of this.#items.values()) {
+      if (item.state === "queued" || item.state === "running") open++;
+    }
+    return Math.max(0, 2 * this.#slots - open);
+  }
+
+  #heldBlocks(): SpanBlock[] {
+    return blocksOf([...this.#items.values()]);
+  }
+}
+
+const keyOf = (lease: number, range: number) => `${lease}:${range}`;
+
+/** Blocks a task and lease epoch each, neighbours under one lease joined to spans. */
+function blocksOf(items: readonly Item[]): SpanBlock[] {
+  const byTask = new Map<TaskId, SpanBlockBuilder>();
+  const sorted = [...items].sort((a, b) => a.lease - b.lease || a.range - b.range);
+  for (let i = 0; i < sorted.length; ) {
+    const item = sorted[i] as Item;
+    let count = 1;
+    while (i + count < sorted.length) {
+      const next = sorted[i + count] as Item;
+      if (next.lease !== item.lease || next.range !== item.range + count) break;
+      count++;
+    }
+    const builder = byTask.get(item.task) ?? new SpanBlockBuilder(item.task);
+    byTask.set(item.task, builder);
+    builder.add(item.range, count, item.attempt, item.grant, item.lease);
+    i += count;
+  }
+  return [...byTask.values()].flatMap((builder) => builder.build());
+}
+
+function reportOf(block: SpanBlock, item: Item): Report {
+  const wall = item.wallSeconds;
+  const failing = item.outcome === OUTCOME.failed || item.outcome === OUTCOME.fatal;
+  return {
+    outcome: item.outcome,
+    spans: block,
+    bundle: item.outcome === OUTCOME.done ? item.bundle : 0,
+    reason: failing ? "simulated failure" : "",
+    cost: { wallSum: wall, wallSquares: wall * wall, wallMax: wall, cpuSum: wall },
+    node: 0,
+  };
+}
+
+export function forEachRange(
+  blocks: readonly SpanBlock[],
+  visit: (lease: LeaseId, range: number) => void,
+): void {
+  for (const block of blocks) {
+    for (let i = 0; i < block.size; i++) {
+      const first = block.first[i] as number;
+      for (let k = 0; k < (block.count[i] as number); k++)
+        visit(block.lease[i] as LeaseId, first + k);
+    }
+  }
+}
