@@ -227,7 +227,7 @@ test("a process that answers and never takes more is replaced after the timeout"
 
 test("an output that goes away after done fails its range, not the pilot", async () => {
   const task = stream(
-    'done(range); if (range.range === 0) import("node:fs").then((fs) => fs.rmSync(range.output)); ready();',
+    'done(range); if (range.range === 0) import("node:fs").then((fs) => fs.rmSync(range.output, { force: true })); ready();',
     { events: 3 },
   );
   h.engine.offer(task, 0, 3);
