@@ -20,14 +20,13 @@ import type { Catalog } from "./catalog.ts";
 import { settle } from "./finish.ts";
 import type { Holdings, ReportItem } from "./holdings.ts";
 import { OnceRun } from "./once.ts";
+import { StartTrouble } from "./start-trouble.ts";
 import { StreamWorker } from "./stream.ts";
 import { type AttemptEnd, failedEnd, type HeldSpan, type RangeWork, rangeWork } from "./work.ts";
 
 const IDLE_STREAM_MS = 300_000;
 /** What idle stream payloads may take for their last words when the pilot ends. */
 const WORKERS_END_MS = 3_000;
-const START_BACKOFF_MS = 100;
-const START_BACKOFF_MS_MAX = 30_000;
 /** Weight of the newest range in the moving mean of wall times. */
 const MEAN_WEIGHT = 0.1;
 /** What a range of the null payload counts for in the mean: less than any process can take. */
@@ -61,8 +60,7 @@ export class Slots {
   readonly #host: SlotsHost;
   readonly #active = new Map<string, Active>();
   readonly #workers = new Set<StreamWorker>();
-  /** Start failures in a row and when the next start may be tried, by task. */
-  readonly #startTrouble = new Map<TaskId, { failures: number; notBeforeMs: number }>();
+  readonly #startTrouble = new StartTrouble();
   #usedCores = 0;
   #settling = 0;
   #filling = false;
@@ -165,8 +163,13 @@ export class Slots {
       return "started";
     }
     if (starting >= this.#host.holdings.unstartedOf(info.task)) return "waits";
-    const trouble = this.#startTrouble.get(info.task);
-    if (trouble !== undefined && performance.now() < trouble.notBeforeMs) return "waits";
+    const nowMs = performance.now();
+    const hopeless = this.#startTrouble.hopeless(info.task, nowMs);
+    if (hopeless !== null) {
+      this.#failNext(info, hopeless);
+      return "started";
+    }
+    if (this.#startTrouble.waits(info.task, nowMs)) return "waits";
     const cores = this.#coresOf(info);
     if (!this.#room(cores, info)) return starting > 0 ? "waits" : "blocked";
     this.#startWorker(info, cores);
@@ -175,13 +178,14 @@ export class Slots {
 
   #startWorker(info: TaskInfo, cores: number): void {
     const number = ++this.#workerNumber;
+    const startedMs = performance.now();
     const worker = new StreamWorker({
       task: info,
       tree: this.#host.catalog.anyFile(info.task)?.tree ?? "",
       folder: join(this.#host.workDir, `s${number}-t${info.task}`),
       onChange: () => {
-        if (worker.state === "over") this.#workerOver(worker, cores);
-        else if (worker.credits > 0) this.#startTrouble.delete(info.task);
+        if (worker.state === "over") this.#workerOver(worker, cores, startedMs);
+        else if (worker.credits > 0) this.#startTrouble.clear(info.task);
         this.#host.changed();
         this.fill();
       },
@@ -190,23 +194,27 @@ export class Slots {
     this.#workers.add(worker);
   }
 
-  #workerOver(worker: StreamWorker, cores: number): void {
+  #workerOver(worker: StreamWorker, cores: number, startedMs: number): void {
     if (!this.#workers.delete(worker)) return;
     this.#usedCores -= cores;
     if (worker.broken !== null) this.#host.broken(worker.broken);
-    else if (worker.startFailure !== null) this.#chargeStart(worker.task, worker.startFailure);
+    else if (worker.startFailure !== null) {
+      this.#chargeStart(worker.task, worker.startFailure, startedMs);
+    }
   }
 
   /**
    * A process that ends before it is ready costs one range an attempt, else a wrong command would
-   * be tried for ever; and the next try waits, longer each time.
+   * be tried for ever; and the next try waits.
    */
-  #chargeStart(info: TaskInfo, reason: string): void {
-    const failures = (this.#startTrouble.get(info.task)?.failures ?? 0) + 1;
-    const waitMs = Math.min(START_BACKOFF_MS * 2 ** (failures - 1), START_BACKOFF_MS_MAX);
-    this.#startTrouble.set(info.task, { failures, notBeforeMs: performance.now() + waitMs });
+  #chargeStart(info: TaskInfo, reason: string, startedMs: number): void {
+    const waitMs = this.#startTrouble.failed(info.task, startedMs, reason, performance.now());
     setTimeout(() => this.fill(), waitMs + 1).unref();
-    if (this.#host.holdings.unstartedOf(info.task) === 0) return;
+    if (this.#host.holdings.unstartedOf(info.task) > 0) this.#failNext(info, reason);
+  }
+
+  /** The task's next range ends as failed, charged as if its process had just failed to start. */
+  #failNext(info: TaskInfo, reason: string): void {
     const work = this.#takeWork(info);
     if (work === null) return;
     const told = this.#host.announce(work.span).then(() => failedEnd(reason));
