@@ -18,7 +18,7 @@ import { STATE, type TaskPhase, type TaskTerms } from "./types.ts";
 
 const PAGES_PER_CHUNK = 1024;
 const RANGES_PER_CHUNK = PAGES_PER_CHUNK * RANGES_PER_PAGE;
-export const OPEN_BYTES_MAX = 192 * 1024 * 1024;
+export const OPEN_BYTES_MAX = 96 * 1024 * 1024;
 
 interface Chunk {
   readonly pages: (Page | undefined)[];
