@@ -43,7 +43,7 @@ const ROUND_TRIP_SECONDS_MIN = 0.002;
 /** Last part of a walltime that is kept for stopping payloads and delivering what was done. */
 const WALL_LEAD_SECONDS = 5;
 const WALL_LEAD_SHARE = 0.1;
-const WALL_WATCH_MS = 200;
+const WALL_WATCH_MS = 50;
 /** How often bundles of tasks that are not worked on any more are closed. */
 const TIDY_MS = 10_000;
 /** How long the last verdicts are awaited. */
