@@ -1,14 +1,14 @@
 /**
  * Reads LHE slices and writes the dilepton mass of each event, one JSON line an event:
  *
- *   {"entry0":12,"mll":91.03}     entry0: 0-based entry index in the input file; mll in GeV, null if
- *                                 the event has no pair of charged leptons in its final state
+ *   {"entry0":12,"mll":91.03}   entry0: 0-based entry index in the input file; mll in GeV, null
+ *                               if the event has no pair of charged leptons in its final state
  *
  *   stream   node analyse.ts
  *   once     node analyse.ts once START SLICE OUTPUT
  *
- * A slice is a whole LHE file with nothing but the range's events, so the reader below knows nothing
- * of skipping: it reads what any LHE reader would.
+ * A slice is a whole LHE file with nothing but the range's events, so the reader below knows
+ * nothing of skipping: it reads what any LHE reader would.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

@@ -5,8 +5,8 @@
  *   stream   node generate.ts [--milliseconds-per-event X]
  *   once     node generate.ts once START COUNT SEED OUTPUT
  *
- * Event i is a function of the file's seed and i alone, so the merged file is the same bytes however
- * the work was cut and whoever did it.
+ * Event i is a function of the file's seed and i alone, so the merged file is the same bytes
+ * however the work was cut and whoever did it.
  */
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -57,7 +57,7 @@ function particle(
   return `${id} ${status} ${mothers.join(" ")} ${colours.join(" ")} ${numbers} 0. 9.\n`;
 }
 
-/** Breit-Wigner in s by inversion, or the falling continuum by inversion; both cut to the window. */
+/** Breit-Wigner in s, or the falling continuum; both by inversion inside the mass window. */
 function drawMass(random: () => number): number {
   const chosen = random();
   const u = random();
@@ -104,22 +104,19 @@ export function eventText(random: () => number): string {
 
   const [first, second] = quarkIsForward ? [flavour, -flavour] : [-flavour, flavour];
   const colour = (id: number): [number, number] => (id > 0 ? [501, 0] : [0, 501]);
-  return `<event>
-5 1 ${number(1)} ${number(mass)} ${number(0.0078125)} ${number(0.118)}
-${particle(first, -1, [0, 0], colour(first), [0, 0, forward, forward, 0])}${particle(
-  second,
-  -1,
-  [0, 0],
-  colour(second),
-  [0, 0, -backward, backward, 0],
-)}${particle(23, 2, [1, 2], [0, 0], [0, 0, along, energy, mass])}${particle(
-  lepton.id,
-  1,
-  [3, 3],
-  [0, 0],
-  [x, y, boostedZ, boostedEnergy, lepton.mass],
-)}${particle(-lepton.id, 1, [3, 3], [0, 0], [-x, -y, along - boostedZ, energy - boostedEnergy, lepton.mass])}</event>
-`;
+  const none = [0, 0] as const;
+  const antiZ = along - boostedZ;
+  const antiEnergy = energy - boostedEnergy;
+  return [
+    "<event>\n",
+    `5 1 ${number(1)} ${number(mass)} ${number(0.0078125)} ${number(0.118)}\n`,
+    particle(first, -1, none, colour(first), [0, 0, forward, forward, 0]),
+    particle(second, -1, none, colour(second), [0, 0, -backward, backward, 0]),
+    particle(23, 2, [1, 2], none, [0, 0, along, energy, mass]),
+    particle(lepton.id, 1, [3, 3], none, [x, y, boostedZ, boostedEnergy, lepton.mass]),
+    particle(-lepton.id, 1, [3, 3], none, [-x, -y, antiZ, antiEnergy, lepton.mass]),
+    "</event>\n",
+  ].join("");
 }
 
 /** A whole LHE file with the events start .. start+count-1 of the file with that seed. */

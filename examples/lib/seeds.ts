@@ -1,8 +1,8 @@
 /**
- * Random numbers that don't depend on how a task was cut into ranges. The engine gives a 64-bit seed
- * S a file ({seed}, or `seed` of a stream range); event i of the file owns output i of splitmix64
- * started at S (Steele, Lea, Flood, OOPSLA 2014), computable without the ones before it. That output
- * starts the event's own splitmix64 stream.
+ * Random numbers that don't depend on how a task was cut into ranges. The engine gives a 64-bit
+ * seed S a file ({seed}, or `seed` of a stream range); event i of the file owns output i of
+ * splitmix64 started at S (Steele, Lea, Flood, OOPSLA 2014), computable without the ones before it.
+ * That output starts the event's own splitmix64 stream.
  */
 const MASK = 0xffff_ffff_ffff_ffffn;
 const STEP = 0x9e37_79b9_7f4a_7c15n;

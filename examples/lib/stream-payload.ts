@@ -18,7 +18,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
 
-/** What the engine says of a range. Event numbers are 0-based; the events are start .. start+count-1. */
+/** What the engine says of a range. Its events are start .. start+count-1, 0-based in the file. */
 export interface StreamRange {
   readonly id: string;
   /** Input file, "" for a task with `count`. */

@@ -347,7 +347,8 @@ function checkSchema(schema: Schema, path: string): void {
 function unreadable(path: string, why: string): JumboError {
   return new JumboError(
     "input_unreadable",
-    `${path} is no manifest of this version (${why}) name the NAME.manifest.arrow that the merge wrote`,
+    `${path} is no manifest of this version (${why}) ` +
+      "name the NAME.manifest.arrow that the merge wrote",
     { subject: path },
   );
 }

@@ -5,9 +5,9 @@
  *   {output}    where the program must write; {taskdir} as in payloads
  *
  * It runs in a scratch folder of its own, in its own process group, with the payload's environment
- * and nothing else of the engine's. Done = exit 0 AND {output} exists. Whatever remains of its group
- * when it ends is killed, so that nothing can write to the result afterwards. Its word is on the
- * merge as a whole, never on a range: a failure ends the task, there is nothing to run again.
+ * and nothing else of the engine's. Done = exit 0 AND {output} exists. Whatever remains of its
+ * group when it ends is killed, so that nothing can write to the result afterwards. Its word is on
+ * the merge as a whole, never on a range: a failure ends the task, there is nothing to run again.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
@@ -54,7 +54,8 @@ export async function runMergeCommand(
   if (!statSync(output, { throwIfNoEntry: false })?.isFile()) {
     throw new JumboError(
       "merge_failed",
-      `merge command ${argv[0]} wrote no output (it exited 0 without the file {output}) it must write that file`,
+      `merge command ${argv[0]} wrote no output (it exited 0 without the file {output}) ` +
+        "it must write that file",
     );
   }
   return output;

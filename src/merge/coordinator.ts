@@ -1,7 +1,7 @@
 /**
  * Merges tasks whose every range is final: hears of them by event, asks for the ones left over from
- * an earlier life at its start, a few at a time. Byte work is done in pool workers (worker.ts); this
- * class only decides what happens next:
+ * an earlier life at its start, a few at a time. Byte work is done in pool workers (worker.ts);
+ * this class only decides what happens next:
  *
  *   finished      disposable bundles are deleted (unless they are to be kept)
  *   reopened      the task runs again; if it is final already, it is merged again at once
@@ -136,7 +136,7 @@ export class MergeCoordinator {
     const end = await merge?.run();
     if (end === "finished") void this.deleteBundles();
     if (end !== "reopened") return;
-    // Ranges that were charged may have failed at once: then nothing is left that would announce it.
+    // Ranges that were charged may have failed at once: then nothing is left to announce it.
     const left = await this.#client.ask("mergeable", {});
     if (left.some((each) => each.task === task)) this.#waiting.add(task);
   }

@@ -13,7 +13,7 @@ export interface BundleEntry {
   readonly usable: boolean;
 }
 
-/** Merge one output file; with `extractTo`, put its parts there as files instead (merge: command). */
+/** Merge one output file; for `merge: command` put its parts into `extractTo` as files instead. */
 export interface FileJob {
   readonly type: "file";
   readonly task: number;

@@ -12,7 +12,7 @@ const WINDOW_BYTES = 256 * 1024;
 
 interface OpenFile {
   readonly fd: number;
-  /** Bytes read last, and where they begin; never written to again, since parts are slices of it. */
+  /** Bytes read last, and where they begin; never written to again: parts are slices of it. */
   window: Uint8Array;
   windowAt: number;
 }
@@ -21,7 +21,7 @@ export class MemberFiles {
   /** In order of last use: a map keeps the order of insertion. */
   readonly #open = new Map<string, OpenFile>();
 
-  /** `bytes` bytes at `offset`, fewer if the file ends before. Throws what opening and reading throw. */
+  /** `bytes` bytes at `offset`, fewer if the file ends before. Throws what open and read throw. */
   read(uri: string, offset: number, bytes: number): Uint8Array {
     const file = this.#file(uri);
     const end = file.windowAt + file.window.length;

@@ -1,8 +1,8 @@
 /**
- * Where the outputs of a slab of consecutive ranges lie: one row a range in typed arrays (60 bytes),
- * filled from the directories of the bundles that hold them. Each bundle's directory is read once a
- * slab and let go at once, so memory is the slab's, however many bundles and members there are, and
- * however the ranges of a task are strewn over its pilots.
+ * Where the outputs of a slab of consecutive ranges lie: one row a range in typed arrays (60
+ * bytes), filled from the directories of the bundles that hold them. Each bundle's directory is
+ * read once a slab and let go at once, so memory is the slab's, however many bundles and members
+ * there are, and however the ranges of a task are strewn over its pilots.
  */
 import { open } from "node:fs/promises";
 import { assert, messageOf } from "../base/index.ts";
@@ -143,8 +143,8 @@ async function tryOpen(entry: BundleEntry): Promise<BundleReader | string> {
 }
 
 /**
- * A full descriptor table or a stalled file system proves nothing about a bundle: unless the file is
- * gone, or opens and still can't be read, the error is the disk's and is thrown.
+ * A full descriptor table or a stalled file system proves nothing about a bundle: unless the file
+ * is gone, or opens and still can't be read, the error is the disk's and is thrown.
  */
 async function probe(uri: string): Promise<void> {
   let path: string;

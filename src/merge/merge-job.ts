@@ -3,8 +3,8 @@
  * format's merger into `NAME.partial`, then made durable under its name. Memory: one slab of places
  * (member-index.ts), one window a bundle in use (member-files.ts), one member, one write buffer.
  *
- * What can't be merged is a *finding*. After the first one nothing is written any more, but the rest
- * is still read and checked, so that one pass finds everything that has to be done again:
+ * What can't be merged is a *finding*. After the first one nothing is written any more, but the
+ * rest is still read and checked, so that one pass finds everything that has to be done again:
  *
  *   bundle gone, unreadable         its ranges are done again, uncharged
  *   member missing, CRC wrong       that range is done again, uncharged: its output was good once

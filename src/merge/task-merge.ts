@@ -8,7 +8,7 @@
  *   `finish`          -> the scratch folder goes                 swept at the next start
  *
  * Output files are made one after the other, since `merged` is a watermark. What stands in the
- * scratch folder of an output that is recorded and still whole is used; anything else is made again.
+ * scratch folder of an output that is recorded and still whole is used; all else is made again.
  */
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { extname, join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * The exactly-once certificate: proves from a manifest alone, without the engine and its store, that
+ * The exactly-once certificate: proves from a manifest alone, without engine and store, that
  *
  *   - every event (input file, 0-based entry index) of the input table lies in exactly one row, in
  *     order, and that row is merged, or failed and listed as such;
@@ -201,9 +201,8 @@ class Sweep {
     const overlap = Math.min(last + 1, this.#event) - first;
     if (overlap > 0) {
       this.duplicated += overlap;
-      this.complain(
-        `input ${input} (${this.#head.inputs[input]?.source}): events ${first}..${first + overlap - 1} are covered again by range ${range}`,
-      );
+      const again = `events ${first}..${first + overlap - 1}`;
+      this.complain(`${this.#named(input)}: ${again} are covered again by range ${range}`);
     }
     const fresh = Math.max(0, last + 1 - Math.max(first, this.#event));
     this.#event = Math.max(this.#event, last + 1);
@@ -221,8 +220,11 @@ class Sweep {
 
   #gap(input: number, first: number, last: number): void {
     this.missing += last - first + 1;
-    const source = this.#head.inputs[input]?.source;
-    this.complain(`input ${input} (${source}): events ${first}..${last} are in no range`);
+    this.complain(`${this.#named(input)}: events ${first}..${last} are in no range`);
+  }
+
+  #named(input: number): string {
+    return `input ${input} (${this.#head.inputs[input]?.source})`;
   }
 
   #checkMerged(batch: ManifestColumns, row: number, range: number): void {

@@ -68,7 +68,7 @@ describe("the terminal plot", () => {
     }
   });
 
-  it("has its highest column where the fullest bin is, and shows every bin that holds something", () => {
+  it("peaks where the fullest bin is, and shows every bin that holds something", () => {
     const text = terminalHistogram(peaked(), { ...options, columns: 80 });
     const lines = text.split("\n");
     const offset = lines.at(-3)!.indexOf("┼") + 1;
@@ -130,7 +130,7 @@ describe("the event map", () => {
     expect(svg.match(/<g><title>/g)).toHaveLength(30);
     expect(svg).toContain("ranges 290–299, two");
     expect(svg).toContain("ranges 50–59, nobody");
-    // 30 cells: 15 even, 14 odd (one of them nobody's), one of the even ones failed; one in the legend.
+    // 15 even cells less the failed one, 15 odd ones less nobody's, and one each in the legend.
     expect(svg.match(/class="p0" x/g)).toHaveLength(14 + 1);
     expect(svg.match(/class="p1" x/g)).toHaveLength(14 + 1);
   });

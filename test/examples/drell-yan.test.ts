@@ -1,4 +1,4 @@
-/** The demo's payloads: physics that holds by construction, cuts that don't matter, the protocol. */
+/** The demo's payloads: physics that holds by construction, any cut alike, the protocol. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -98,7 +98,6 @@ describe("a merge killed with SIGKILL", () => {
       "merge-before-rename:2",
       "merge-after-rename:2",
       "merge-after-merged:1",
-      "merge-before-rename:4",
       "merge-after-rename:7",
       "merge-before-finish:1",
       "merge-after-finish:1",

@@ -1,4 +1,4 @@
-/** Every kind of merge, bundles to file: what comes out reads as the format, and is the same twice. */
+/** Every kind of merge, bundles to file: it reads as the format, and is the same bytes twice. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { tableFromArrays, tableFromIPC, tableToIPC } from "apache-arrow";
@@ -154,7 +154,7 @@ const KINDS: Kind[] = [
 
 describe("each kind of merge", () => {
   for (const kind of KINDS) {
-    it(`${kind.merge}: all events in order, the same bytes for any crew and any bundles`, async () => {
+    it(`${kind.merge}: all events in order, the same bytes for any crew`, async () => {
       const { merge, recordsPerEvent } = kind;
       const results: Buffer[] = [];
       await world.coordinator.start();

@@ -1,4 +1,4 @@
-/** One output file out of many bundles: order, slabs, windows, and findings gathered in one pass. */
+/** One output file out of many bundles: order, slabs, windows, all findings in one pass. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";

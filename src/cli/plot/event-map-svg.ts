@@ -4,7 +4,7 @@
  * once. A red cell with a cross: something in it failed. Legend with counts below.
  */
 import { formatCount } from "../../base/index.ts";
-import { coordinate, escapeXml, pilotClass, svgDocument } from "./svg.ts";
+import { coordinate, escapeXml, pilotClass, svgDocument, svgText } from "./svg.ts";
 
 export interface MapCell {
   readonly firstRange: number;
@@ -46,8 +46,8 @@ export function eventMapSvg(map: EventMap, options: EventMapOptions): string {
   const gridBottom = TOP + rows * (side + GAP);
   const legend = legendOf(map, gridBottom + 22);
   const parts = [
-    `<text class="ink title" x="${MARGIN}" y="28">${escapeXml(options.title)}</text>\n`,
-    `<text class="soft" x="${MARGIN}" y="47">${escapeXml(options.subtitle ?? subtitleOf(map))}</text>\n`,
+    svgText("ink title", MARGIN, 28, options.title),
+    svgText("soft", MARGIN, 47, options.subtitle ?? subtitleOf(map)),
   ];
   const left = MARGIN + LABELS;
   for (let row = 0; row < rows; row++) {
@@ -55,9 +55,7 @@ export function eventMapSvg(map: EventMap, options: EventMapOptions): string {
     const labelled = row === 0 || rows <= 24 || row % Math.ceil(rows / 24) === 0;
     if (!first || !labelled) continue;
     const y = TOP + row * (side + GAP) + side / 2 + 4;
-    parts.push(
-      `<text class="soft" x="${left - 10}" y="${coordinate(y)}" text-anchor="end">${formatCount(first.firstRange)}</text>\n`,
-    );
+    parts.push(svgText("soft", left - 10, y, formatCount(first.firstRange), "end"));
   }
   map.cells.forEach((cell, i) => {
     const x = left + (i % perRow) * (side + GAP);
@@ -84,7 +82,8 @@ function cellShape(map: EventMap, cell: MapCell, x: number, y: number, side: num
   const kind = cell.failed > 0 ? "failed" : pilotClass(cell.pilot);
   const last = cell.firstRange + cell.ranges - 1;
   const who = cell.pilot >= 0 ? (map.pilots[cell.pilot] ?? "?") : "nobody";
-  const what = cell.ranges === 1 ? `range ${cell.firstRange}` : `ranges ${cell.firstRange}–${last}`;
+  const one = cell.ranges === 1;
+  const what = one ? `range ${cell.firstRange}` : `ranges ${cell.firstRange}–${last}`;
   const said = [what, who];
   if (cell.attempts > 1) said.push(`${cell.attempts} attempts`);
   if (cell.failed > 0) said.push(`${cell.failed} failed`);
@@ -97,7 +96,8 @@ function cellShape(map: EventMap, cell: MapCell, x: number, y: number, side: num
 
 function corner(x: number, y: number, side: number): string {
   const leg = coordinate(Math.max(4, side * 0.45));
-  return `<path class="again" d="M${coordinate(x + side)} ${coordinate(y)}v${leg}l-${leg} -${leg}z"/>`;
+  const at = `${coordinate(x + side)} ${coordinate(y)}`;
+  return `<path class="again" d="M${at}v${leg}l-${leg} -${leg}z"/>`;
 }
 
 function cross(x: number, y: number, side: number): string {
@@ -111,7 +111,8 @@ function subtitleOf(map: EventMap): string {
   const last = map.cells.at(-1);
   const ranges = last ? last.firstRange + last.ranges : 0;
   const cell = map.rangesPerCell === 1 ? "1 range" : `${formatCount(map.rangesPerCell)} ranges`;
-  return `${formatCount(ranges)} ranges in event order, one cell = ${cell}; numbers: first range of the row`;
+  const order = `${formatCount(ranges)} ranges in event order, one cell = ${cell}`;
+  return `${order}; numbers: first range of the row`;
 }
 
 function legendOf(map: EventMap, top: number): { body: string; bottom: number } {
@@ -147,8 +148,7 @@ function legendOf(map: EventMap, top: number): { body: string; bottom: number } 
   const body = entries.map(({ shape, text }, i) => {
     const x = MARGIN + (i % columns) * columnWidth;
     const y = top + Math.floor(i / columns) * LEGEND_ROW;
-    const label = `<text class="ink" x="${coordinate(x + 22)}" y="${y + 11}">${escapeXml(text)}</text>`;
-    return `${shape(x, y)}${label}\n`;
+    return shape(x, y) + svgText("ink", x + 22, y + 11, text);
   });
   return { body: body.join(""), bottom: top + Math.ceil(entries.length / columns) * LEGEND_ROW };
 }

@@ -4,7 +4,7 @@
  */
 import { formatCount } from "../../base/index.ts";
 import { type Histogram, peakOf } from "./histogram.ts";
-import { coordinate, escapeXml, svgDocument } from "./svg.ts";
+import { coordinate, svgDocument, svgLine, svgText } from "./svg.ts";
 import { tickLabel, ticksBetween } from "./ticks.ts";
 
 export interface SpectrumOptions {
@@ -53,41 +53,41 @@ export function spectrumSvg(histogram: Histogram, options: SpectrumOptions): str
 }
 
 function heading(options: SpectrumOptions): string {
-  const title = `<text class="ink title" x="${LEFT}" y="28">${escapeXml(options.title)}</text>\n`;
+  const title = svgText("ink title", LEFT, 28, options.title);
   if (options.subtitle === undefined) return title;
-  return `${title}<text class="soft" x="${LEFT}" y="47">${escapeXml(options.subtitle)}</text>\n`;
+  return title + svgText("soft", LEFT, 47, options.subtitle);
 }
 
 function axes(histogram: Histogram, top: number, frame: Frame, options: SpectrumOptions): string {
   const floor = frame.y(0);
   const right = WIDTH - RIGHT;
-  const lines: string[] = [];
+  const { low, high, counts } = histogram;
+  let drawn = "";
   for (const tick of ticksBetween(0, top, 6)) {
     if (!Number.isInteger(tick)) continue;
-    const y = coordinate(frame.y(tick));
-    if (tick > 0) lines.push(`<line class="grid" x1="${LEFT}" x2="${right}" y1="${y}" y2="${y}"/>`);
-    lines.push(
-      `<text class="soft" x="${LEFT - 9}" y="${y}" dy="4" text-anchor="end">${tickLabel(tick)}</text>`,
-    );
+    const y = frame.y(tick);
+    if (tick > 0) drawn += svgLine("grid", LEFT, y, right, y);
+    drawn += svgText("soft", LEFT - 9, y + 4, tickLabel(tick), "end");
   }
-  for (const tick of ticksBetween(histogram.low, histogram.high, 8)) {
-    const x = coordinate(frame.x(tick));
-    lines.push(
-      `<line class="axis" x1="${x}" x2="${x}" y1="${coordinate(floor)}" y2="${coordinate(floor + 5)}"/>`,
-      `<text class="soft" x="${x}" y="${coordinate(floor + 20)}" text-anchor="middle">${tickLabel(tick)}</text>`,
-    );
+  for (const tick of ticksBetween(low, high, 8)) {
+    const x = frame.x(tick);
+    drawn += svgLine("axis", x, floor, x, floor + 5);
+    drawn += svgText("soft", x, floor + 20, tickLabel(tick), "middle");
   }
-  const width = (histogram.high - histogram.low) / histogram.counts.length;
-  const perBin =
-    `${options.noun} / ${tickLabel(Number(width.toPrecision(6)))} ${options.unit}`.trim();
-  const middle = coordinate((TOP + floor) / 2);
-  const quantity = options.unit === "" ? options.quantity : `${options.quantity} [${options.unit}]`;
-  lines.push(
-    `<path class="axis" d="M${LEFT} ${TOP}V${coordinate(floor)}H${right}"/>`,
-    `<text class="ink" x="${right}" y="${HEIGHT - 14}" text-anchor="end">${escapeXml(quantity)}</text>`,
-    `<text class="ink" transform="translate(18 ${middle}) rotate(-90)" text-anchor="middle">${escapeXml(perBin)}</text>`,
+  const { quantity, unit, noun } = options;
+  const width = tickLabel(Number(((high - low) / counts.length).toPrecision(6)));
+  const turned = `transform="translate(18 ${coordinate((TOP + floor) / 2)}) rotate(-90)"`;
+  drawn += `<path class="axis" d="M${LEFT} ${TOP}V${coordinate(floor)}H${right}"/>\n`;
+  drawn += svgText(
+    "ink",
+    right,
+    HEIGHT - 14,
+    unit === "" ? quantity : `${quantity} [${unit}]`,
+    "end",
   );
-  return `${lines.join("\n")}\n`;
+  const perBin = svgText("ink", 0, 0, `${noun} / ${width} ${unit}`.trim(), "middle");
+  drawn += `<g ${turned}>${perBin}</g>\n`;
+  return drawn;
 }
 
 function bars(histogram: Histogram, frame: Frame): string {
@@ -105,13 +105,13 @@ function bars(histogram: Histogram, frame: Frame): string {
     errors += `M${x} ${coordinate(frame.y(count - half))}V${coordinate(frame.y(count + half))}`;
   }
   step += `V${floor}`;
-  return `<path class="bar" d="${step}Z"/>\n<path class="step" d="${step}"/>\n<path class="error" d="${errors}"/>\n`;
+  const path = (kind: string, d: string): string => `<path class="${kind}" d="${d}"/>\n`;
+  return path("bar", `${step}Z`) + path("step", step) + path("error", errors);
 }
 
 function markLine(mark: { at: number; text: string }, frame: Frame): string {
   const x = frame.x(mark.at);
-  const line = `<line class="mark" stroke-dasharray="4 3" x1="${coordinate(x)}" x2="${coordinate(x)}" y1="${TOP}" y2="${coordinate(frame.y(0))}"/>`;
-  return `${line}\n<text class="soft halo" x="${coordinate(x + 8)}" y="${TOP + 12}">${escapeXml(mark.text)}</text>\n`;
+  return svgLine("mark", x, TOP, x, frame.y(0)) + svgText("soft halo", x + 8, TOP + 12, mark.text);
 }
 
 function countBox(histogram: Histogram, options: SpectrumOptions): string {
@@ -122,10 +122,6 @@ function countBox(histogram: Histogram, options: SpectrumOptions): string {
     `${formatCount(outside)} outside the axis`,
     `fullest bin at ${Number(peak.centre.toPrecision(6))} ${options.unit}`.trim(),
   ];
-  return rows
-    .map(
-      (row, i) =>
-        `<text class="soft halo" x="${WIDTH - RIGHT - 6}" y="${TOP + 12 + i * 17}" text-anchor="end">${escapeXml(row)}</text>\n`,
-    )
-    .join("");
+  const right = WIDTH - RIGHT - 6;
+  return rows.map((row, i) => svgText("soft halo", right, TOP + 12 + i * 17, row, "end")).join("");
 }

@@ -53,7 +53,8 @@ const BASE_STYLE = `
   .axis { stroke: #5b6675; stroke-width: 1; fill: none }
   .grid { stroke: #e4e8ee; stroke-width: 1; fill: none }
   .bar { fill: #3b6fb6; fill-opacity: .22 } .step { stroke: #2c5a9c; stroke-width: 1.5; fill: none }
-  .error { stroke: #2c5a9c; stroke-width: 1; fill: none } .mark { stroke: #c8503f; fill: none }
+  .error { stroke: #2c5a9c; stroke-width: 1; fill: none }
+  .mark { stroke: #c8503f; stroke-dasharray: 4 3 }
   .none { fill: #d9dee5 } .failed { fill: #c62f3b } .cross { stroke: #ffffff; stroke-width: 1.4 }
   .again { fill: #1d2530 } .halo { stroke: #ffffff; stroke-width: 4px; paint-order: stroke }
   text { font-family: "Inter", "Helvetica Neue", "DejaVu Sans", Arial, sans-serif; font-size: 12px }
@@ -70,7 +71,8 @@ export function svgDocument(width: number, height: number, label: string, body: 
   const pilots = (colours: readonly string[]): string =>
     colours.map((colour, i) => `.p${i} { fill: ${colour} }`).join(" ");
   const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="${escapeXml(label)}">
+  const spoken = `role="img" aria-label="${escapeXml(label)}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${spoken}>
 <style>${BASE_STYLE}
   ${pilots(PILOT_COLOURS_LIGHT)}
   @media (prefers-color-scheme: dark) {${DARK_STYLE}
@@ -80,6 +82,24 @@ export function svgDocument(width: number, height: number, label: string, body: 
 <rect class="paper" width="${width}" height="${height}"/>
 ${body}</svg>
 `;
+}
+
+/** One text element, escaped; `anchor` is which part of it stands at x. */
+export function svgText(
+  kind: string,
+  x: number,
+  y: number,
+  text: string,
+  anchor: "start" | "middle" | "end" = "start",
+): string {
+  const placed = anchor === "start" ? "" : ` text-anchor="${anchor}"`;
+  const at = `x="${coordinate(x)}" y="${coordinate(y)}"`;
+  return `<text class="${kind}" ${at}${placed}>${escapeXml(text)}</text>\n`;
+}
+
+export function svgLine(kind: string, x1: number, y1: number, x2: number, y2: number): string {
+  const from = `x1="${coordinate(x1)}" y1="${coordinate(y1)}"`;
+  return `<line class="${kind}" ${from} x2="${coordinate(x2)}" y2="${coordinate(y2)}"/>\n`;
 }
 
 /** Class of a pilot's colour; more pilots than colours share them. */
