@@ -147,7 +147,7 @@ describe("merge jobs", () => {
     const threaded = await openWorld(other.path, { inline: false });
     const pool = openPool(1);
     const coordinator = new MergeCoordinator(threaded.engine.client, {
-      runJob: (job) => pool.run(MERGE_WORKER, job),
+      runJob: (job) => pool.run(job, { filename: MERGE_WORKER.href }),
       keepBundles: false,
       log: () => {},
     });
