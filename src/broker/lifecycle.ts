@@ -99,6 +99,8 @@ export class Lifecycle {
     const set = this.#waiters.get(task);
     this.#waiters.delete(task);
     this.#rates.delete(task);
+    // A retry may open it again: then it has to become mergeable anew.
+    this.#announced.delete(task);
     this.#touched.add(task);
     for (const callback of set ?? []) callback();
   }

@@ -9,8 +9,8 @@ import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
 
 export interface JobPool {
-  /** Runs `job` in a worker whose file is `worker`; rejects with what the job threw. */
-  run(worker: URL, job: unknown): Promise<unknown>;
+  /** Runs `job` in a worker whose file is the URL `filename`; rejects with what the job threw. */
+  run(job: unknown, worker: { readonly filename: string }): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export function openPool(threadsMax = Math.max(1, availableParallelism())): JobP
     atomics: "disabled",
   });
   return {
-    run: (worker, job) => piscina.run(job, { filename: worker.href }),
+    run: (job, { filename }) => piscina.run(job, { filename }),
     close: () => piscina.destroy(),
   };
 }

@@ -4,7 +4,7 @@
  * gives the same state (I9); leases still open get a full new term, since nobody knows how long the
  * engine was away.
  */
-import { type BundleId, JumboError, type RangeIndex, type TaskId } from "../base/index.ts";
+import { type BundleId, JumboError, type TaskId } from "../base/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import {
   decodeBundleRow,
@@ -13,6 +13,8 @@ import {
   decodeReasonRow,
   decodeTaskRow,
   type FileRow,
+  ledgerStanding,
+  ledgerTerms,
   type ReasonRow,
   type Recovered,
   type TaskRow,
@@ -90,17 +92,5 @@ function loadTask(book: Book, ledger: Ledger, row: TaskRow, files: FileRow[]): v
     );
   }
   book.loadTask(row, files);
-  ledger.addTask(
-    {
-      id: row.id as TaskId,
-      ranges: row.ranges,
-      attemptsMax: row.spec.attempts,
-      lossesMax: row.spec.losses,
-    },
-    {
-      cancelled: row.phase === "cancelled",
-      finished: row.phase === "done" || row.phase === "failed",
-      mergedBelow: row.mergedBelow as RangeIndex,
-    },
-  );
+  ledger.addTask(ledgerTerms(row), ledgerStanding(row));
 }

@@ -9,6 +9,7 @@ import { type House, openHouse, parseHostPort } from "./house.ts";
 import { print } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { runTask } from "./run.ts";
+import { abortOnSignals, onFailStop } from "./signals.ts";
 import { outputOption, styleOf } from "./style.ts";
 import { exitCodeOf, taskDocument, taskText } from "./task-document.ts";
 
@@ -163,12 +164,6 @@ function untilSignal(): Promise<void> {
   });
 }
 
-/** Nothing that follows could be trusted: end at once, so that a restart recovers what is on disk. */
-export function onFailStop(message: string): void {
-  process.stderr.write(`jumbo: error: ${message}; stopping, start again to recover\n`);
-  process.exit(EXIT.storeIo);
-}
-
 /** Pilots' listeners: a bare HOST:PORT means tcp. */
 function parseListen(text: string): PilotAddress {
   if (text.startsWith("unix:")) return { kind: "unix", path: resolve(text.slice("unix:".length)) };
@@ -189,16 +184,4 @@ export function wholeNumber(text: string, flag: string, least: number, most: num
     );
   }
   return value;
-}
-
-/** The first SIGINT or SIGTERM aborts; a second one ends the process at once. */
-export function abortOnSignals(): AbortSignal {
-  const controller = new AbortController();
-  const onSignal = () => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
-    controller.abort();
-  };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
-  return controller.signal;
 }

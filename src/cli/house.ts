@@ -75,7 +75,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     const gateway = await openGateway(engine, storeDir, options.listen, pilotKey);
     closers.unshift(() => gateway.close());
     const merge = new MergeCoordinator(engine.client, {
-      runJob: (job) => pool.run(MERGE_WORKER, job),
+      runJob: (job) => pool.run(job, { filename: MERGE_WORKER.href }),
       keepBundles: options.keepBundles,
       log: options.log,
     });

@@ -1,5 +1,5 @@
-/** `retry` after a merge: failed ranges come back into the merged file. */
-import { existsSync, readFileSync } from "node:fs";
+/** `retry` after a merge: failed ranges come back into the merged file, a failed merge is repeated. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { verifyManifest } from "../../src/merge/index.ts";
@@ -64,5 +64,34 @@ describe("retry", () => {
     expect(readFileSync(join(world.results, "all.jsonl"), "utf8")).toBe(ALL);
     expect(await verifyManifest(view.manifest)).toMatchObject({ ok: true, covered: 10, failed: 0 });
     await second.leave();
+  });
+
+  it("of a merge that could not be done does it again", async () => {
+    const files = countFiles(10);
+    const allow = join(folder.path, "allow");
+    const script = `[ -e ${allow} ] && while read -r f; do cat "$f"; done < "$1" > "$2"`;
+    const output = {
+      name: "all.txt",
+      merge: "command",
+      command: ["sh", "-c", script, "merge", "{inputs}", "{output}"],
+    };
+    const payload = { command: ["true"] };
+    const task = await submit(
+      world,
+      { name: "merge-again", input: { count: 10 }, payload, output },
+      files,
+    );
+    await world.coordinator.start();
+    const tables = new Map([[task, tableOf(files, 1)]]);
+    const pilot = new TestPilot(world, { tables, outputOf: jsonLines });
+    void pilot.work(10);
+    const failed = await ended(world, task);
+    expect(failed).toMatchObject({ state: "failed" });
+    expect(failed.problem).toContain("exit code 1");
+    await pilot.leave();
+    writeFileSync(allow, "");
+    await world.engine.client.ask("retry", { task });
+    expect(await ended(world, task)).toMatchObject({ state: "done", problem: "" });
+    expect(readFileSync(join(world.results, "all.txt"), "utf8")).toBe(ALL);
   });
 });
