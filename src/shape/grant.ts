@@ -25,52 +25,8 @@ import { CostOrder } from "./order.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type HolderSight, type RecallOrder, recallOrders } from "./recall.ts";
 import { Shares } from "./shares.ts";
+import type { GrantPlan, PilotSight, ShaperOptions, TaskSight } from "./sights.ts";
 import { COPY_SHARE_MAX, type CopyCandidate, chooseCopies, slowness } from "./speculate.ts";
-
-/** What the broker knows of a pilot at this moment. */
-export interface PilotSight {
-  readonly pilot: number;
-  readonly nodeType: string;
-  readonly slots: number;
-  readonly freeSlots: number;
-  /** Granted and unfinished ranges, the running ones included. */
-  readonly held: number;
-  readonly running: number;
-  /** The most it takes beyond `held`. */
-  readonly want: number;
-  /** Until its walltime ends; Infinity if unknown. */
-  readonly secondsLeft: number;
-  /** From a completion at the pilot to the start of its replacement, were nothing queued there. */
-  readonly roundTripSeconds: number;
-  readonly draining: boolean;
-  /** Failures in a row, 0 after each success. */
-  readonly failureStreak: number;
-}
-
-export interface TaskSight {
-  readonly task: number;
-  readonly owner: string;
-  readonly priority: number;
-  readonly ready: number;
-  readonly leased: number;
-  readonly coresPerSlot: number;
-  /** True once setWeights was called for the task. */
-  readonly hasHints: boolean;
-}
-
-export interface GrantPlan {
-  readonly task: number;
-  readonly ranges: number;
-  /** Tasks with weights: exactly these ranges, in this order; skip those that aren't ready. */
-  readonly picks: readonly number[] | null;
-  /** A probe of a suspect pilot: give it a range that was never started, if there is one. */
-  readonly untried: boolean;
-}
-
-export interface ShaperOptions {
-  /** Prefetch at all; false for comparisons. */
-  readonly prefetch?: boolean;
-}
 
 export interface SavedShaper {
   readonly version: 1;
@@ -104,6 +60,11 @@ const UNKNOWN_PREFETCH = 16;
 /** Prefetch of tiny ranges. */
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
+/** A task that gets no more of this plan. */
+const CLOSED = -1;
+
+type MutablePlan = { -readonly [Key in keyof GrantPlan]: GrantPlan[Key] };
+
 interface FleetRow {
   slots: number;
   free: number;
@@ -128,6 +89,9 @@ export class Shaper {
   #slotsTotal = 0;
   #freeTotal = 0;
   #reason: Reason = REASON.granted;
+  /** Ranges granted per task of the plan being made, or CLOSED; whether owners compete in it. */
+  readonly #had: number[] = [];
+  #rivals = false;
   #doneSeconds = 0;
   #copySeconds = 0;
 
@@ -141,7 +105,7 @@ export class Shaper {
   plan(pilot: PilotSight, tasks: readonly TaskSight[], nowMs: number): GrantPlan[] {
     const row = this.#see(pilot, nowMs);
     const most = this.#most(pilot, nowMs);
-    const plans: GrantPlan[] = [];
+    const plans: MutablePlan[] = [];
     if (most <= 0) return plans;
     if (tasks.length === 1) {
       this.#add(plans, pilot, tasks[0]!, this.#room(pilot, tasks[0]!, most, 0));
@@ -386,18 +350,21 @@ export class Shaper {
     return 0;
   }
 
-  /** Ranges of `task` that the pilot may get beyond the `given` ones of this very plan. */
-  #room(pilot: PilotSight, task: TaskSight, most: number, given: number): number {
-    if (task.ready <= 0) return this.#refuse(REASON.noneReady);
+  /** Ranges of `task` for the pilot beyond the `given` ones of this plan, `had` of this task. */
+  #room(pilot: PilotSight, task: TaskSight, most: number, given: number, had = 0): number {
+    const ready = task.ready - had;
+    if (ready <= 0) return this.#refuse(REASON.noneReady);
     const hints = task.hasHints ? this.#hints.get(task.task) : undefined;
     const mean = this.#mean(task, pilot.nodeType);
     const deficit = pilot.freeSlots - (pilot.held - pilot.running) - given;
     if (pilot.secondsLeft < Number.POSITIVE_INFINITY && mean > 0) {
       if (!this.#fits(pilot, task, hints, mean)) return 0;
     }
-    const prefetch = this.#prefetches ? this.#prefetch(pilot, task, hints, mean, deficit) : 0;
-    const queued = prefetch === UNLIMITED ? this.#fairShare(pilot, task) : deficit + prefetch;
-    const room = Math.min(most, Math.max(deficit, queued), task.ready);
+    const prefetch = this.#prefetches
+      ? this.#prefetch(pilot, task, ready, hints, mean, deficit)
+      : 0;
+    const queued = prefetch === UNLIMITED ? this.#fairShare(pilot, ready) : deficit + prefetch;
+    const room = Math.min(most, Math.max(deficit, queued), ready);
     return room > 0 ? room : this.#refuse(REASON.slotsFull);
   }
 
@@ -425,11 +392,12 @@ export class Shaper {
   #prefetch(
     pilot: PilotSight,
     task: TaskSight,
+    ready: number,
     hints: Hints | undefined,
     mean: number,
     deficit: number,
   ): number {
-    const spare = task.ready - Math.max(deficit, 0);
+    const spare = ready - Math.max(deficit, 0);
     if (spare <= 0) return 0;
     if (mean >= 0 && mean < TINY_SECONDS) return UNLIMITED;
     const elsewhere = this.#freeTotal - (this.#fleet.get(pilot.pilot)?.free ?? 0);
@@ -437,15 +405,15 @@ export class Shaper {
     if (mean < 0) {
       if (hints !== undefined) return 0;
       if (this.#endsUnmeasured(task)) return UNLIMITED;
-      return Math.min(UNKNOWN_PREFETCH, this.#fairShare(pilot, task));
+      return Math.min(UNKNOWN_PREFETCH, this.#fairShare(pilot, ready));
     }
     const trip = Math.max(ROUND_TRIP_MIN_SECONDS, pilot.roundTripSeconds);
     const head =
       hints !== undefined && hints.scale > 0 ? hints.order.headWeight() * hints.scale : mean;
-    if (head > 2 * trip && head * this.#slotsTotal > task.ready * mean) return 0;
+    if (head > 2 * trip && head * this.#slotsTotal > ready * mean) return 0;
     if (pilot.secondsLeft < FIT_MEANS * mean && mean > LONG_ROUND_TRIPS * trip) return 0;
     const covering = Math.ceil((pilot.slots * trip) / mean) + 1;
-    return Math.min(covering, this.#fairShare(pilot, task));
+    return Math.min(covering, this.#fairShare(pilot, ready));
   }
 
   /** Ranges have ended and none told a cost: they cost nothing worth telling. */
@@ -457,12 +425,12 @@ export class Shaper {
   }
 
   /** The pilot's part of what is ready, by slots; at least one range. */
-  #fairShare(pilot: PilotSight, task: TaskSight): number {
+  #fairShare(pilot: PilotSight, ready: number): number {
     const slots = Math.max(this.#slotsTotal, pilot.slots);
-    return Math.max(1, Math.floor((task.ready * pilot.slots) / slots));
+    return Math.max(1, Math.floor((ready * pilot.slots) / slots));
   }
 
-  #add(plans: GrantPlan[], pilot: PilotSight, task: TaskSight, room: number): number {
+  #add(plans: MutablePlan[], pilot: PilotSight, task: TaskSight, room: number): number {
     if (room <= 0) return 0;
     let picks: number[] | null = null;
     if (task.hasHints) {
@@ -471,6 +439,12 @@ export class Shaper {
     }
     const ranges = picks === null ? room : picks.length;
     this.#charge(task, pilot.nodeType, ranges);
+    for (const plan of plans) {
+      if (plan.task !== task.task) continue;
+      plan.ranges += ranges;
+      plan.picks = picks === null ? null : [...(plan.picks ?? []), ...picks];
+      return ranges;
+    }
     plans.push({ task: task.task, ranges, picks, untried: pilot.failureStreak > 0 });
     return ranges;
   }
@@ -503,57 +477,70 @@ export class Shaper {
   }
 
   /**
-   * Several tasks: quanta of half the room that is left, each to the highest priority and, inside
-   * it, to the owner served least; a task that has no room for the pilot leaves the round.
+   * Several tasks: the highest priority first and, inside it, the owner served least. Where owners
+   * compete, quanta of half the room that is left alternate; a task without room leaves the round.
    */
   #planMany(
-    plans: GrantPlan[],
+    plans: MutablePlan[],
     pilot: PilotSight,
     tasks: readonly TaskSight[],
     most: number,
   ): void {
-    let open = tasks.filter((task) => task.ready > 0);
-    if (open.length === 0) this.#refuse(REASON.noneReady);
-    this.#joinShares(open);
-    const granted = new Map<number, number>();
-    let given = 0;
-    while (open.length > 0 && given < most) {
-      const task = this.#next(open);
-      const had = granted.get(task.task) ?? 0;
-      const left = { ...task, ready: task.ready - had, leased: task.leased + had };
-      const room = left.ready > 0 ? this.#room(pilot, left, most - given, given) : 0;
-      const quantum = open.length === 1 ? room : Math.max(1, Math.ceil(room / 2));
-      const got = room > 0 ? this.#add(plans, pilot, left, Math.min(room, quantum)) : 0;
-      if (got === 0) open = open.filter((other) => other !== task);
-      granted.set(task.task, had + got);
-      given += got;
+    const had = this.#had;
+    let strangers = false;
+    had.length = tasks.length;
+    for (let i = 0; i < tasks.length; i++) {
+      had[i] = tasks[i]!.ready > 0 ? 0 : CLOSED;
+      strangers ||= !this.#owners.has(tasks[i]!.task);
     }
-    mergePlans(plans);
+    if (strangers) this.#joinShares(tasks);
+    let given = 0;
+    while (given < most) {
+      const at = this.#next(tasks, had);
+      if (at < 0) break;
+      const task = tasks[at]!;
+      const room = this.#room(pilot, task, most - given, given, had[at]!);
+      const quantum = this.#rivals && room > 1 ? Math.ceil(room / 2) : room;
+      const got = this.#add(plans, pilot, task, quantum);
+      given += got;
+      had[at] = got === 0 ? CLOSED : had[at]! + got;
+    }
+    if (given === 0 && this.#reason === REASON.granted) this.#refuse(REASON.noneReady);
   }
 
-  #joinShares(open: readonly TaskSight[]): void {
+  #joinShares(tasks: readonly TaskSight[]): void {
     let floor = Number.POSITIVE_INFINITY;
-    for (const task of open) {
+    for (const task of tasks) {
       const level = this.shares.level(task.owner);
-      if (this.#owners.has(task.task) && level < floor) floor = level;
+      if (task.ready > 0 && this.#owners.has(task.task) && level < floor) floor = level;
     }
     if (floor === Number.POSITIVE_INFINITY) return;
-    for (const task of open) {
+    for (const task of tasks) {
       if (!this.#owners.has(task.task)) this.shares.join(task.owner, floor);
     }
   }
 
-  #next(open: readonly TaskSight[]): TaskSight {
-    let best = open[0]!;
-    for (let i = 1; i < open.length; i++) {
-      const task = open[i]!;
-      if (task.priority < best.priority) continue;
-      if (
-        task.priority > best.priority ||
-        this.shares.level(task.owner) < this.shares.level(best.owner)
-      ) {
-        best = task;
+  /** Index of the task whose turn it is, -1 when all are closed; notes whether owners compete. */
+  #next(tasks: readonly TaskSight[], had: readonly number[]): number {
+    let best = -1;
+    let level = 0;
+    this.#rivals = false;
+    for (let i = 0; i < tasks.length; i++) {
+      if (had[i] === CLOSED) continue;
+      const task = tasks[i]!;
+      const first = best < 0 ? null : tasks[best]!;
+      if (first !== null && task.priority < first.priority) continue;
+      if (first !== null && task.priority === first.priority) {
+        if (task.owner === first.owner) continue;
+        this.#rivals = true;
+        const other = this.shares.level(task.owner);
+        if (other >= level) continue;
+        level = other;
+      } else {
+        this.#rivals = false;
+        level = this.shares.level(task.owner);
       }
+      best = i;
     }
     return best;
   }
@@ -567,19 +554,4 @@ export class Shaper {
       `known from: ${view.known}, ${view.ranges} ranges)`
     );
   }
-}
-
-/** Joins the quanta of one task to one plan, so that the broker grants long spans. */
-function mergePlans(plans: GrantPlan[]): void {
-  const byTask = new Map<number, GrantPlan>();
-  for (const plan of plans) {
-    const old = byTask.get(plan.task);
-    if (old === undefined) byTask.set(plan.task, plan);
-    else {
-      const picks = plan.picks === null ? null : [...(old.picks ?? []), ...plan.picks];
-      byTask.set(plan.task, { ...plan, ranges: old.ranges + plan.ranges, picks });
-    }
-  }
-  plans.length = 0;
-  for (const plan of byTask.values()) plans.push(plan);
 }

@@ -11,4 +11,5 @@ export * from "./order.ts";
 export * from "./quarantine.ts";
 export * from "./recall.ts";
 export * from "./shares.ts";
+export * from "./sights.ts";
 export * from "./speculate.ts";
