@@ -38,7 +38,7 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   fastify: ["http"],
   commander: ["cli"],
   "node:worker_threads": ["broker", "scan", "merge"],
-  "node:net": ["gateway", "pilot", "cli"],
+  "node:net": ["gateway", "pilot", "http"],
   "node:tls": ["gateway", "pilot"],
   "node:child_process": ["fleet", "pilot", "merge", "cli"],
 };
