@@ -14,12 +14,18 @@ import type { Ledger } from "../ledger/index.ts";
 import type { CommitGroup, CommitOutcome, Store } from "../store/index.ts";
 import type { Book } from "./book.ts";
 
-/** Journal bytes behind the oldest page after which pages are written along, and how many. */
-const TRICKLE = [
+/** From so many journal bytes behind the oldest page on, so much is written along. */
+export interface TrickleStep {
+  readonly journalBytes: number;
+  readonly pages: number;
+  readonly leases: number;
+}
+
+export const TRICKLE: readonly TrickleStep[] = [
   { journalBytes: 4 * 1024 ** 2, pages: 4, leases: 256 },
   { journalBytes: 8 * 1024 ** 2, pages: 16, leases: 1024 },
   { journalBytes: 16 * 1024 ** 2, pages: 32, leases: 4096 },
-] as const;
+];
 const IDLE_PAGES = 16;
 const IDLE_LEASES = 1024;
 const SPACE_RETRY_MS = 1_000;
@@ -44,6 +50,7 @@ export class Committer {
   readonly #book: Book;
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #steps: readonly TrickleStep[];
   readonly #failStop: (message: string) => void;
   #sequence: number;
   #inFlight = false;
@@ -64,6 +71,7 @@ export class Committer {
     book: Book;
     store: Store;
     clock: Clock;
+    trickle: readonly TrickleStep[];
     lastSequence: number;
     failStop: (message: string) => void;
   }) {
@@ -71,6 +79,7 @@ export class Committer {
     this.#book = parts.book;
     this.#store = parts.store;
     this.#clock = parts.clock;
+    this.#steps = parts.trickle;
     this.#sequence = parts.lastSequence;
     this.#failStop = parts.failStop;
   }
@@ -142,7 +151,7 @@ export class Committer {
 
   #trickle(): { pages: number; leases: number } {
     let rate: { pages: number; leases: number } = { pages: 0, leases: 0 };
-    for (const step of TRICKLE) if (this.#keptBytes >= step.journalBytes) rate = step;
+    for (const step of this.#steps) if (this.#keptBytes >= step.journalBytes) rate = step;
     return rate;
   }
 

@@ -17,7 +17,7 @@ import { packValue, unpackValue } from "../wire/index.ts";
 import { Book, type TaskEntry } from "./book.ts";
 import { CommandTable, type Reply } from "./command-table.ts";
 import type { CommandMap, CommandName } from "./commands.ts";
-import { Committer } from "./committer.ts";
+import { Committer, TRICKLE } from "./committer.ts";
 import { Conversations } from "./conversations.ts";
 import { Granter } from "./granter.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -30,6 +30,8 @@ export const CORE_DEFAULTS: CoreOptions = {
   heartbeatMs: HEARTBEAT_MS,
   disconnectGraceMs: 3_000,
   freeBytesMin: DISK_FREE_BYTES_MIN,
+  trickle: TRICKLE,
+  ledger: {},
 };
 
 const SHAPER_KEY = "shaper";
@@ -48,14 +50,16 @@ export class Core {
   #savedShaperMs = 0;
   #reportedSinceSave = 0;
 
-  constructor(world: CoreWorld, recovered: Recovered, options: Partial<CoreOptions> = {}) {
+  constructor(world: CoreWorld, recovered: Recovered, chosen: Partial<CoreOptions> = {}) {
+    const options = { ...CORE_DEFAULTS, ...chosen };
     const book = new Book();
-    const ledger = new Ledger({ epoch: recovered.epoch });
+    const ledger = new Ledger({ ...options.ledger, epoch: recovered.epoch });
     const committer = new Committer({
       ledger,
       book,
       store: world.store,
       clock: world.clock,
+      trickle: options.trickle,
       lastSequence: recovered.lastSequence,
       failStop: (message) => world.failStop(message),
     });
@@ -72,7 +76,7 @@ export class Core {
     });
     this.#parts = {
       world,
-      options: { ...CORE_DEFAULTS, ...options },
+      options,
       engineId: recovered.engineId,
       epoch: recovered.epoch,
       book,

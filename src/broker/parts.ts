@@ -1,11 +1,11 @@
 /** What the pieces of the core share: one object, made once by core.ts, passed to each piece. */
 import type { Clock, Random } from "../base/index.ts";
-import type { Ledger } from "../ledger/index.ts";
+import type { Ledger, LedgerOptions } from "../ledger/index.ts";
 import type { Shaper } from "../shape/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Book } from "./book.ts";
 import type { EngineEvent } from "./commands.ts";
-import type { Committer } from "./committer.ts";
+import type { Committer, TrickleStep } from "./committer.ts";
 import type { Granter, InputSource } from "./granter.ts";
 
 /** The outside, as the core sees it; the simulator brings its own. */
@@ -30,6 +30,10 @@ export interface CoreOptions {
   readonly disconnectGraceMs: number;
   /** Free space under which nothing new is leased. */
   readonly freeBytesMin: number;
+  /** How soon journal is turned into pages; other than the default only in tests. */
+  readonly trickle: readonly TrickleStep[];
+  /** Settings of the ledger beside its epoch; other than the defaults only in tests. */
+  readonly ledger: Omit<LedgerOptions, "epoch">;
 }
 
 export interface CoreParts {
