@@ -12,8 +12,14 @@ import { gammaQuantile } from "./laws.ts";
 export const CHANCE_MIN = 0.05;
 /** From so many means before the wall on, ranges are fitted to the time left. */
 export const FIT_MEANS = 3;
+/** The same in standard normal units: q05. */
+const LUCK_SIGMAS = 1.6449;
 /** Prediction quantile that must fit, in standard normal units: q90. */
 const PAD_SIGMAS = 1.2816;
+/** q99. */
+const PAD_SIGMAS_EARLY = 2.3263;
+/** Boldness begins so many means before the wall. */
+const BOLD_MEANS = 0.3;
 
 /** Seconds that a range starting at the pilot has, once its grant has travelled there. */
 export function usableSeconds(
@@ -31,7 +37,17 @@ export function worthStarting(mean: number, cv: number, usable: number): boolean
   return usable >= gammaQuantile(mean, cv, CHANCE_MIN);
 }
 
-/** With hints: the largest prediction (seconds) whose padded value fits `usable` seconds. */
-export function fittingSeconds(usable: number, spread: number): number {
-  return usable * Math.exp(-PAD_SIGMAS * Math.sqrt(Math.log(1 + spread * spread)));
+/** With hints: the largest prediction (seconds) that has a fair chance within `usable` seconds. */
+export function luckySeconds(usable: number, spread: number): number {
+  return usable * Math.exp(LUCK_SIGMAS * Math.sqrt(Math.log(1 + spread * spread)));
+}
+
+/**
+ * With hints: the largest prediction (seconds) whose padded value fits `usable` seconds. Close to
+ * the wall q90 must fit: little is at stake, and what fits no better is idle time. Earlier a cut
+ * costs the slot's whole time to the wall while shorter ranges are still there to fill it: q99.
+ */
+export function fittingSeconds(usable: number, spread: number, mean: number): number {
+  const sigmas = usable > mean * BOLD_MEANS ? PAD_SIGMAS_EARLY : PAD_SIGMAS;
+  return usable * Math.exp(-sigmas * Math.sqrt(Math.log(1 + spread * spread)));
 }

@@ -18,7 +18,7 @@
  * as arguments and the one usual allocation is the answer.
  */
 import { CostModel, type CostSums, type SavedCosts } from "./cost-model.ts";
-import { FIT_MEANS, fittingSeconds, usableSeconds, worthStarting } from "./drain.ts";
+import { FIT_MEANS, fittingSeconds, luckySeconds, usableSeconds, worthStarting } from "./drain.ts";
 import { Hints, type SavedHints } from "./hints.ts";
 import { gammaQuantile } from "./laws.ts";
 import { CostOrder } from "./order.ts";
@@ -382,7 +382,7 @@ export class Shaper {
     if (usable >= mean * FIT_MEANS) return true;
     if (hints !== undefined && hints.scale > 0) {
       const shortest = hints.order.shortestWeight() * hints.scale;
-      if (shortest <= fittingSeconds(usable, hints.spread)) return true;
+      if (shortest <= luckySeconds(usable, hints.spread)) return true;
       return this.#refuse(REASON.nothingFits) > 0;
     }
     const cv = this.costs.cv(task.task, pilot.nodeType);
@@ -458,21 +458,28 @@ export class Shaper {
     this.shares.charge(task.owner, ranges * (mean < 0 ? 1 : mean) * task.coresPerSlot);
   }
 
-  /** The very ranges: longest first, or the largest that fits in the last means before a wall. */
+  /**
+   * The very ranges: longest first; where a wall is known the longest of those that are predicted
+   * to end before it, and when none is, the shortest as long as it has a fair chance.
+   */
   #pick(pilot: PilotSight, task: TaskSight, room: number): number[] | null {
     const hints = this.#hints.get(task.task);
     if (hints === undefined) return null;
     const flush = this.costs.flushSeconds(pilot.nodeType);
     const usable = usableSeconds(pilot.secondsLeft, pilot.roundTripSeconds, flush);
     const mean = hints.meanLeftSeconds();
-    const bounded = mean > 0 && usable < mean * FIT_MEANS;
-    const weightMax = bounded ? fittingSeconds(usable, hints.spread) / hints.scale : 0;
+    const bounded = usable < Number.POSITIVE_INFINITY && hints.scale > 0;
+    const weightMax = bounded ? fittingSeconds(usable, hints.spread, mean) / hints.scale : 0;
+    const luckyMax = bounded ? luckySeconds(usable, hints.spread) / hints.scale : 0;
+    const { order } = hints;
     const picks: number[] = [];
     while (picks.length < room) {
-      const range = bounded ? hints.order.takeFitting(weightMax) : hints.order.takeLongest();
+      let range = bounded ? order.takeFitting(weightMax) : order.takeLongest();
+      if (range < 0 && order.shortestWeight() <= luckyMax) range = order.takeShortest();
       if (range < 0) break;
       picks.push(range);
     }
+    if (picks.length === 0) this.#refuse(REASON.nothingFits);
     return picks;
   }
 

@@ -82,6 +82,11 @@ export class CostOrder {
     return this.#take(this.#highest(BUCKETS - 1));
   }
 
+  /** Takes the shortest range; -1 if none is left. */
+  takeShortest(): number {
+    return this.#take(this.#lowest());
+  }
+
   /** Takes the longest range whose weight is at most `weight` (within a bucket); -1 if none is. */
   takeFitting(weight: number): number {
     if (!(weight > 0)) return -1;

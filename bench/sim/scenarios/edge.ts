@@ -52,7 +52,8 @@ export function edgeScenario(settings: Settings, report: FigureReport): void {
   for (const [spread, atMost] of goals) {
     if (settings.hints !== undefined && settings.hints !== spread) continue;
     const value = edgeOverLaw(settings, settings.seed, spread);
-    const stated = spread !== 0.6 && spread !== 0;
+    const yardstick = settings.law === "gamma" && settings.cv === null;
+    const stated = yardstick && spread !== 0.6 && spread !== 0;
     report.add(`edge: loss / law, ${spreadName(spread)}`, value, "x", stated ? { atMost } : null);
   }
 }
