@@ -1,0 +1,141 @@
+/*
+ * The pilot of `heart-load trace`: a node of --slots slots whose events take --event-ms, +-50 %,
+ * in real time. A slot that ends begins the next range that lies at the pilot; what began and what
+ * ended since the last message goes out together, as the real pilots do: `started`, then
+ * `exchange`, at most IN_FLIGHT exchanges without verdicts and --every-ms apart.
+ *
+ * The clients begin spread over one event's time. A range whose slot had to wait for its grant
+ * shows in the throughput: slots * clients / event is reached only if the engine keeps up.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jumbo_wire.h"
+#include "load.h"
+
+enum { IN_FLIGHT = 4 };
+
+typedef struct {
+  Pool ready, running, started, done;
+  /* Of exchanges without verdicts, oldest first. */
+  double sent_at[IN_FLIGHT];
+  int in_flight;
+  uint64_t sequence;
+  double begins_at, next_at, beat_at;
+  double free_since[4096];
+  int free_slots;
+  uint32_t parked;
+  bool welcome;
+} Node;
+
+static double event_seconds(void) {
+  return options.event_ms * 1e-3 * (0.5 + random_below(1 << 20) * (1.0 / (1 << 20)));
+}
+
+static uint32_t prefetch(void) {
+  /* What ends within a tenth of an event, and two. */
+  return (uint32_t)(options.slots / 10 + 2);
+}
+
+static void trace_open(Client* client) {
+  Node* node = calloc(1, sizeof *node);
+  client->own = node;
+  if (options.slots > 4096) die("--slots is at most 4096");
+  char name[64];
+  snprintf(name, sizeof name, "%s-%d", options.name, client->index);
+  node->parked = (uint32_t)options.slots + prefetch();
+  put_hello(&client->out, name, options.key, (uint32_t)options.slots, node->parked);
+  put_bundle(&client->out, name);
+  double now = now_seconds();
+  node->begins_at = now + options.event_ms * 1e-3 * random_below(1000) / 1000;
+  node->next_at = node->begins_at;
+  for (int i = 0; i < options.slots; i++) node->free_since[i] = node->begins_at;
+  node->free_slots = options.slots;
+}
+
+/* Slots are filled from what lies here; those free for less than a tick count from when they ended. */
+static void begin(Node* node, double now) {
+  while (node->free_slots > 0 && node->ready.size > 0) {
+    Piece piece = pool_take(&node->ready, node->ready.size - 1);
+    double since = node->free_since[--node->free_slots];
+    /* Waiting for a grant costs the slot real time; waiting for this loop's turn does not. */
+    piece.ends_at = (since > now - 0.015 ? since : now) + event_seconds();
+    pool_put(&node->running, &piece);
+    pool_put(&node->started, &piece);
+  }
+}
+
+static void end(Node* node, double now) {
+  for (size_t i = 0; i < node->running.size;) {
+    if (node->running.items[i].ends_at > now) {
+      i++;
+      continue;
+    }
+    Piece piece = pool_take(&node->running, i);
+    node->free_since[node->free_slots++] = piece.ends_at;
+    pool_put(&node->done, &piece);
+  }
+}
+
+static void talk(Client* client, Node* node, double now) {
+  if (node->started.size > 0) {
+    put_started(&client->out, &node->started);
+    node->started.size = 0;
+  }
+  uint32_t want = (uint32_t)node->free_slots + prefetch();
+  want = want > node->ready.size ? want - (uint32_t)node->ready.size : 0;
+  if (node->in_flight == IN_FLIGHT || (node->done.size == 0 && want <= node->parked)) return;
+  double seconds = options.event_ms * 1e-3;
+  put_exchange(&client->out, ++node->sequence, &node->done, seconds, want,
+               (uint32_t)node->free_slots);
+  node->parked = want;
+  node->next_at = now + options.every_ms * 1e-3;
+  if (node->done.size > 0) node->sent_at[node->in_flight++] = now;
+  node->done.size = 0;
+}
+
+static void trace_tick(Client* client, double now) {
+  Node* node = client->own;
+  if (!node->welcome || now < node->begins_at) return;
+  end(node, now);
+  begin(node, now);
+  if (now >= node->next_at) talk(client, node, now);
+}
+
+static void trace_input(Client* client) {
+  Node* node = client->own;
+  size_t offset = 0;
+  Cursor in;
+  while (next_frame(&client->in, &offset, &in)) {
+    get_array(&in);
+    uint32_t granted = 0;
+    switch (get_unsigned(&in)) {
+      case WELCOME:
+        granted = read_welcome(&in, &node->ready, 1);
+        node->welcome = true;
+        break;
+      case GRANT:
+        get_unsigned(&in);
+        granted = read_blocks(&in, &node->ready, 1);
+        break;
+      case VERDICTS: {
+        uint32_t lost;
+        get_unsigned(&in);
+        uint32_t ranges = read_verdicts(&in, &lost);
+        refused(lost);
+        if (node->in_flight == 0) die("verdicts that nobody waits for");
+        completed_at(node->sent_at[0], ranges);
+        node->in_flight--;
+        memmove(node->sent_at, node->sent_at + 1, sizeof(double) * (size_t)node->in_flight);
+        break;
+      }
+      case FAULT:
+        die_of_fault(&in);
+    }
+    node->parked -= granted < node->parked ? granted : node->parked;
+  }
+  buffer_drop(&client->in, offset);
+}
+
+const Contender trace_contender = {"trace", trace_open, trace_input, trace_tick};
