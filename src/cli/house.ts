@@ -11,7 +11,13 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type AccessFile, JumboError, type PilotAddress, readAccessFile } from "../base/index.ts";
+import {
+  type AccessFile,
+  HEARTBEAT_MS,
+  JumboError,
+  type PilotAddress,
+  readAccessFile,
+} from "../base/index.ts";
 import { type Engine, type JobPool, startEngine } from "../broker/index.ts";
 import { type Gateway, startGateway } from "../gateway/index.ts";
 import { authenticate, createToken, type HttpServer, startHttp } from "../http/index.ts";
@@ -56,7 +62,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   const engine = await startEngine({
     storeDir,
     inline: options.inline,
-    core: options.leaseTermMs === undefined ? {} : { leaseTermMs: options.leaseTermMs },
+    core: options.leaseTermMs === undefined ? {} : termsOf(options.leaseTermMs),
   });
   const { pool } = options;
   engine.client.onEvent((event) => {
@@ -109,6 +115,11 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     await close();
     throw error;
   }
+}
+
+/** Pilots must be heard often enough within a term, however short it is. */
+function termsOf(leaseTermMs: number): { leaseTermMs: number; heartbeatMs: number } {
+  return { leaseTermMs, heartbeatMs: Math.min(HEARTBEAT_MS, Math.floor(leaseTermMs / 4)) };
 }
 
 export function scratchOf(storeDir: string, scratchDir: string | null): string {

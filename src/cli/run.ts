@@ -18,6 +18,12 @@ import { checkAgainstScan, loadTaskFile, type TaskFile, type TaskSpec } from "..
 import { type House, openHouse, scratchOf } from "./house.ts";
 import { LocalPilots } from "./local-pilots.ts";
 
+/**
+ * Shorter than that of `serve`: local pilots die with their engine, and when a killed run continues
+ * its last ranges wait for the leases of pilots that are gone.
+ */
+const LEASE_TERM_MS = 10_000;
+
 export interface RunOptions {
   /** null: a temporary store that ends with the run. */
   readonly store: string | null;
@@ -65,6 +71,7 @@ export async function runTask(
       listen: [],
       http: null,
       keepBundles: options.keepBundles,
+      leaseTermMs: LEASE_TERM_MS,
       log: hooks.log,
       onFailStop: hooks.onFailStop,
     });
