@@ -23,19 +23,12 @@ import {
   SLOW_FROM,
   type TaskSight,
 } from "../../src/shape/index.ts";
-import {
-  decodePayload,
-  encodeFrame,
-  OUTCOME,
-  type Report,
-  type SpanBlock,
-  SpanBlockBuilder,
-} from "../../src/wire/index.ts";
+import { decodePayload, encodeFrame, FRAME_PREFIX_BYTES } from "../../src/wire/index.ts";
+import { blocksOf, encodeWord, spread } from "./frames.ts";
 import { Baseline, type PolicyName } from "./policies.ts";
 
 export const TASK = 1 as TaskId;
 const READY = 0;
-const FRAME_PREFIX = 4;
 /** The broker's write-back: so many pages and leases ride along from so much journal on. */
 const TRICKLE_FROM_BYTES = 4 * 1024 ** 2;
 const TRICKLE_PAGES = 16;
@@ -510,7 +503,7 @@ export class EngineSide {
     read.doneLeases = [];
     for (const frame of frames) {
       this.bytesIn += frame.length;
-      const message = decodePayload(frame.subarray(FRAME_PREFIX), "pilot");
+      const message = decodePayload(frame.subarray(FRAME_PREFIX_BYTES), "pilot");
       if (message.type === "started") {
         for (const block of message.spans) {
           spread(block, read.startedRanges, read.startedLeases);
@@ -549,56 +542,3 @@ function numberOf(node: number): PilotNumber {
 }
 
 const IGNORED = { push(): void {} };
-
-function spread(block: SpanBlock, ranges: number[], leases: number[]): void {
-  for (let i = 0; i < block.size; i++) {
-    for (let k = 0; k < block.count[i]!; k++) {
-      ranges.push(block.first[i]! + k);
-      leases.push(block.lease[i]!);
-    }
-  }
-}
-
-/** Neighbours under one lease travel as one span. */
-function blocksOf(ranges: readonly number[], leases: readonly number[]): SpanBlock[] {
-  const builder = new SpanBlockBuilder(TASK);
-  for (let i = 0; i < ranges.length; ) {
-    let count = 1;
-    while (leases[i + count] === leases[i] && ranges[i + count] === ranges[i]! + count) count++;
-    builder.add(ranges[i]!, count, 1, 1, leases[i] as LeaseId);
-    i += count;
-  }
-  return builder.build();
-}
-
-/** The pilot's frames: its cost is not the engine's and is not timed. */
-function encodeWord(word: Word, sequence: number): Uint8Array[] {
-  const frames: Uint8Array[] = [];
-  if (word.startedRanges.length > 0) {
-    const spans = blocksOf(word.startedRanges, word.startedLeases);
-    frames.push(encodeFrame({ type: "started", spans }));
-  }
-  const wallSum = word.doneSeconds.reduce((sum, seconds) => sum + seconds, 0);
-  const wallSquares = word.doneSeconds.reduce((sum, seconds) => sum + seconds * seconds, 0);
-  const cost = { wallSum, wallSquares, wallMax: Math.max(0, ...word.doneSeconds), cpuSum: wallSum };
-  const reports: Report[] = blocksOf(word.doneRanges, word.doneLeases).map((spans) => ({
-    outcome: OUTCOME.done,
-    spans,
-    bundle: 0,
-    reason: "",
-    cost,
-    node: 0,
-  }));
-  const { freeSlots, waiting, secondsLeft } = word;
-  frames.push(
-    encodeFrame({
-      type: "exchange",
-      sequence,
-      reports,
-      want: Math.max(0, freeSlots - waiting),
-      freeSlots,
-      secondsLeft: Number.isFinite(secondsLeft) ? secondsLeft : -1,
-    }),
-  );
-  return frames;
-}
