@@ -55,7 +55,8 @@ export class LocalPilots {
 
   #launch(place: number, pauseMs: number): void {
     const { accessPath, slotsPerPilot, bundlesDir, log } = this.#options;
-    const command = fileURLToPath(new URL("./jumbo.mjs", import.meta.url));
+    const entry = import.meta.url.endsWith(".ts") ? "./jumbo.mjs" : "./main.js";
+    const command = fileURLToPath(new URL(entry, import.meta.url));
     const child = spawn(
       process.execPath,
       [
