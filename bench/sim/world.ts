@@ -73,6 +73,8 @@ export class World {
   readonly tally: Tally;
   readonly nodes: NodeRun[] = [];
   readonly queue = new EventQueue();
+  /** CPU that the engine had used at `markSeconds`. */
+  cpuSecondsAtMark = 0;
   readonly #o: Required<WorldOptions>;
   readonly #draws: Draws;
   readonly #slotRange: Int32Array;
@@ -178,8 +180,10 @@ export class World {
     else if (kind === KIND.die) this.#die(this.nodes[index]!, now);
     else if (kind === KIND.expire) this.#post(this.engine.expire(index, now), now);
     else if (kind === KIND.tick) this.#tick(now);
-    else if (kind === KIND.mark) this.tally.mark();
-    else this.tally.flushed(now);
+    else if (kind === KIND.mark) {
+      this.tally.mark();
+      this.cpuSecondsAtMark = this.engine.cpuSeconds;
+    } else this.tally.flushed(now);
   }
 
   #arrive(node: NodeRun, now: number): void {

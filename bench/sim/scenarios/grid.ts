@@ -108,6 +108,4 @@ export function gridScenario(settings: Settings, report: FigureReport): void {
   report.add("440 000 slots: virtual makespan", tally.makespanSeconds, "s");
   report.add("440 000 slots: idle until 99 % are done", 100 * tally.idleTo99, "%");
   report.add("440 000 slots: this run took", took, "s");
-  const cpu = world.engine.cpuSeconds / tally.makespanSeconds;
-  report.add("440 000 slots: engine CPU (no frames)", cpu, "cores");
 }

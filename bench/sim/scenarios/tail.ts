@@ -77,13 +77,12 @@ export function runTail(
 
 export function printTail(name: string, label: string, run: TailRun): void {
   const { engine } = run.world;
-  const perSecond = engine.cpuSeconds / run.makespan;
+  const over = (run.makespan - run.meanWork).toFixed(0);
+  const ratio = (run.makespan / run.fifo).toFixed(4);
   console.log(
     `  ${name} ${label.padEnd(24)} A ${run.meanWork.toFixed(0)} t_max ${run.longest.toFixed(0)} ` +
-      `LB ${run.bound.toFixed(0)} makespan ${run.makespan.toFixed(1)} ` +
-      `(A+${(run.makespan - run.meanWork).toFixed(0)}, ${(run.makespan / run.fifo).toFixed(4)} x FIFO) ` +
-      `idle to 99 % ${(100 * run.tally.idleTo99).toFixed(1)} % requests ${engine.requests} ` +
-      `cpu ${(100 * perSecond).toFixed(2)} % of a core`,
+      `LB ${run.bound.toFixed(0)} makespan ${run.makespan.toFixed(1)} (A+${over}, ${ratio} x FIFO) ` +
+      `idle to 99 % ${(100 * run.tally.idleTo99).toFixed(1)} % requests ${engine.requests}`,
   );
 }
 
@@ -125,7 +124,9 @@ function sizeBlind(
     best = Math.min(best, mean(others.map((run) => run.makespan)));
   }
   const ours = mean(runs.map((run) => run.makespan));
-  report.add(`${name}: makespan / best size-blind policy`, ours / best, "x", { atMost: 1.02 });
+  // The best of six noisy means needs the full size and five seeds to mean anything.
+  const goal = settings.quick ? null : { atMost: 1.02 };
+  report.add(`${name}: makespan / best size-blind policy`, ours / best, "x", goal);
   const idle = mean(runs.map((run) => run.tally.idleTo99));
   report.add(`${name}: idle until 99 % are done, no hints`, 100 * idle, "%");
   return runs[0]!.tally;
