@@ -1,0 +1,86 @@
+/** The sections of the bench in the order of their importance, and their common report. */
+import { type Figure, Figures, figureLine } from "./figures.ts";
+import { describeMachine, openPlace, type Place } from "./machine.ts";
+import { PeerMissing } from "./peers.ts";
+import { throughput } from "./throughput.ts";
+
+export interface HeartOptions {
+  readonly quick: boolean;
+  readonly rounds: number | null;
+  readonly modelledFlushUs: number | null;
+  /** Folder on the disk to measure; null: the system's temporary folder. */
+  readonly dir: string | null;
+  /** Only sections whose name has this in it. */
+  readonly only: string | null;
+  readonly withPeers: boolean;
+  readonly inline: boolean;
+  readonly print: (line: string) => void;
+  readonly log: (line: string) => void;
+}
+
+export interface HeartReport {
+  readonly schema: "heart/1";
+  readonly machine: Record<string, string | number>;
+  readonly seed: number;
+  readonly when: string;
+  readonly options: { readonly quick: boolean; readonly rounds: number; readonly flush: string };
+  readonly figures: readonly Figure[];
+}
+
+export const EXIT_MISSED = 1;
+export const EXIT_NO_PEER = 3;
+const SEED = 1;
+
+interface Section {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+export async function runHeart(
+  options: HeartOptions,
+): Promise<{ report: HeartReport; exitCode: number }> {
+  const figures = new Figures((figure) => options.print(figureLine(figure)));
+  const rounds = options.rounds ?? (options.quick ? 1 : 5);
+  const place = openPlace(options.modelledFlushUs, options.dir);
+  let exitCode = 0;
+  try {
+    for (const section of sectionsOf(place, figures, options, rounds)) {
+      if (options.only !== null && !section.name.includes(options.only)) continue;
+      options.log(section.name);
+      await section.run();
+    }
+  } catch (error) {
+    if (!(error instanceof PeerMissing)) throw error;
+    options.log(`${error.message} (a peer is missing) install redis-server and postgresql`);
+    exitCode = EXIT_NO_PEER;
+  } finally {
+    place.close();
+  }
+  if (exitCode === 0 && figures.missed.length > 0) exitCode = EXIT_MISSED;
+  const flush = options.modelledFlushUs === null ? "disk" : `${options.modelledFlushUs} us`;
+  const report: HeartReport = {
+    schema: "heart/1",
+    machine: describeMachine(),
+    seed: SEED,
+    when: new Date().toISOString(),
+    options: { quick: options.quick, rounds, flush },
+    figures: figures.list,
+  };
+  return { report, exitCode };
+}
+
+function sectionsOf(
+  place: Place,
+  figures: Figures,
+  options: HeartOptions,
+  rounds: number,
+): Section[] {
+  const { quick, withPeers, inline, log } = options;
+  const timing = quick ? { seconds: 1, warmSeconds: 0.5 } : { seconds: 2, warmSeconds: 0.5 };
+  return [
+    {
+      name: "throughput",
+      run: () => throughput(place, figures, { rounds, quick, withPeers, inline, log, ...timing }),
+    },
+  ];
+}

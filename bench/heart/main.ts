@@ -1,0 +1,38 @@
+/**
+ * npm run bench:heart: what the core does, against peers and floors of the same run.
+ *
+ *   npm run bench:heart [-- --quick] [--json FILE] [--modelled-flush US] [--rounds N] [--dir DIR]
+ *                       [--only WORD] [--no-peers] [--inline]
+ *
+ * Exit code 1 if a goal is missed, 3 if a peer could not be started. Every comparison is a ratio of
+ * contenders that ran within the same seconds; figures of different runs say nothing of each other.
+ */
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { runHeart } from "./heart.ts";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "string" },
+    "modelled-flush": { type: "string" },
+    rounds: { type: "string" },
+    dir: { type: "string" },
+    only: { type: "string" },
+    "no-peers": { type: "boolean", default: false },
+    inline: { type: "boolean", default: false },
+  },
+});
+const { report, exitCode } = await runHeart({
+  quick: values.quick,
+  rounds: values.rounds === undefined ? null : Number(values.rounds),
+  modelledFlushUs: values["modelled-flush"] === undefined ? null : Number(values["modelled-flush"]),
+  dir: values.dir ?? null,
+  only: values.only ?? null,
+  withPeers: !values["no-peers"],
+  inline: values.inline,
+  print: (line) => process.stdout.write(`${line}\n`),
+  log: (line) => process.stderr.write(`  ${line}\n`),
+});
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+process.exitCode = exitCode;

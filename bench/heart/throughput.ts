@@ -1,0 +1,168 @@
+/**
+ * Durable exchanges against peers and floors, interleaved: each round lets every contender run once
+ * and short, one after the other, so that the disk's and the host's moods meet all alike; ratios
+ * are of one round, and the median over the rounds counts.
+ */
+import { join } from "node:path";
+import { type EngineProcess, serve, submitStandardTasks } from "./engine.ts";
+import { type Figures, median } from "./figures.ts";
+import { type LoadResult, load } from "./load.ts";
+import { end, freshDir, type Place, run, SERVER_CORE, start } from "./machine.ts";
+import { type Peer, startPostgres, startRedis } from "./peers.ts";
+
+export interface ThroughputOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmSeconds: number;
+  readonly quick: boolean;
+  readonly withPeers: boolean;
+  readonly inline: boolean;
+  readonly log: (line: string) => void;
+}
+
+const CASES = [
+  { name: "B=1", batch: 1, scatter: false, redis: 1.4, postgres: 7 },
+  { name: "B=16", batch: 16, scatter: false, redis: 2.5, postgres: 12 },
+  { name: "B=256 contiguous", batch: 256, scatter: false, redis: 20, postgres: null },
+  { name: "B=256 scattered singles", batch: 256, scatter: true, redis: 5, postgres: null },
+] as const;
+
+interface Contenders {
+  readonly engine: EngineProcess;
+  readonly redis: Peer | null;
+  readonly postgres: Peer | null;
+  readonly echo: string;
+}
+
+export async function throughput(
+  place: Place,
+  figures: Figures,
+  options: ThroughputOptions,
+): Promise<void> {
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const dir = freshDir(place, "engine");
+    const engine = await serve(place, dir, { inline: options.inline });
+    closers.push(() => engine.stop());
+    await submitStandardTasks(engine);
+    const redis = options.withPeers ? await startRedis(place) : null;
+    if (redis) closers.push(() => redis.stop());
+    const postgres = options.withPeers ? await startPostgres(place, options.quick) : null;
+    if (postgres) closers.push(() => postgres.stop());
+    const echo = await startEcho(place, closers);
+    const contenders = { engine, redis, postgres, echo };
+    const table = new Table();
+    for (let round = 0; round < options.rounds; round++) {
+      options.log(`round ${round + 1} of ${options.rounds}`);
+      await oneRound(place, contenders, options, table);
+    }
+    table.tell(figures, options);
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+async function startEcho(place: Place, closers: (() => Promise<void>)[]): Promise<string> {
+  const address = `unix:${join(place.dir, "echo.sock")}`;
+  const child = start([join(place.programs, "heart-echo"), address], { core: SERVER_CORE });
+  closers.push(() => end(child));
+  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  return address;
+}
+
+/** Values by name, one a round. */
+class Table {
+  readonly #values = new Map<string, number[]>();
+
+  put(name: string, value: number): void {
+    const list = this.#values.get(name) ?? [];
+    this.#values.set(name, list);
+    list.push(value);
+  }
+
+  of(name: string): number[] {
+    return this.#values.get(name) ?? [];
+  }
+
+  /** Median over rounds of a/b. */
+  ratio(above: string, below: string): number {
+    const divisors = this.of(below);
+    return median(this.of(above).map((value, round) => value / (divisors[round] as number)));
+  }
+
+  tell(figures: Figures, { withPeers }: ThroughputOptions): void {
+    for (const { name, redis, postgres } of CASES) {
+      figures.add(`64 pilots, ${name}: durable ranges`, median(this.of(name)), "1/s");
+      if (!withPeers) continue;
+      const over = (peer: string) => this.ratio(name, `${name} ${peer}`);
+      figures.add(`64 pilots, ${name}: / Redis Streams, AOF always`, over("redis"), "x", {
+        atLeast: redis,
+      });
+      if (postgres === null) continue;
+      const goal = { atLeast: postgres };
+      figures.add(`64 pilots, ${name}: / PostgreSQL SKIP LOCKED`, over("postgres"), "x", goal);
+    }
+    const many = median(this.of("many"));
+    figures.add("1 024 pilots, B=1: durable exchanges", many, "1/s");
+    figures.add("1 024 pilots, B=1: / C epoll echo", this.ratio("many", "echo"), "x", {
+      atLeast: 0.5,
+    });
+    const floor = median(this.of("flush"));
+    figures.add("floor: 4 KiB overwrite + fdatasync, p50", floor, "ms");
+    const beyond = this.of("one p50").map((p50, i) => p50 - 2 * (this.of("flush")[i] as number));
+    figures.add("one pilot, p50", median(this.of("one p50")), "ms");
+    figures.add("one pilot, p50 beyond 2 flushes", median(beyond), "ms", { atMost: 0.25 });
+    figures.add("64 pilots, B=1: p50", median(this.of("p50")), "ms");
+    figures.add("64 pilots, B=1: p99 / p50", this.ratio("p99", "p50"), "x", { atMost: 2.5 });
+  }
+}
+
+async function oneRound(
+  place: Place,
+  contenders: Contenders,
+  options: ThroughputOptions,
+  table: Table,
+): Promise<void> {
+  const { engine, redis, postgres, echo } = contenders;
+  const { seconds, warmSeconds } = options;
+  const jumbo = (clients: number, batch: number, scatter: boolean): Promise<LoadResult> =>
+    load(place, {
+      contender: "jumbo",
+      connect: engine.connect,
+      key: engine.key,
+      ...{ clients, batch, scatter, warmSeconds, seconds },
+    });
+  const peers = new Map<number, { redis: number; postgres: number }>();
+  for (const { name, batch, scatter, postgres: goal } of CASES) {
+    const result = await jumbo(64, batch, scatter);
+    table.put(name, result.rangesPerSecond);
+    if (batch === 1) {
+      table.put("p50", result.p50Ms);
+      table.put("p99", result.p99Ms);
+    }
+    // Contiguous or scattered is one and the same to the peers.
+    let beside = peers.get(batch);
+    if (beside === undefined) {
+      beside = {
+        redis: redis ? await redis.measure(batch, seconds) : Number.NaN,
+        postgres: postgres && goal !== null ? await postgres.measure(batch, seconds) : Number.NaN,
+      };
+      peers.set(batch, beside);
+    }
+    table.put(`${name} redis`, beside.redis);
+    table.put(`${name} postgres`, beside.postgres);
+  }
+  table.put("many", (await jumbo(1024, 1, false)).exchangesPerSecond);
+  const echoed = await load(place, {
+    contender: "echo",
+    connect: echo,
+    ...{ clients: 1024, batch: 1, warmSeconds: 0.2, seconds: Math.min(1, seconds) },
+  });
+  table.put("echo", echoed.exchangesPerSecond);
+  const flush = await run([join(place.programs, "heart-flush"), join(place.dir, "floor"), "0.5"], {
+    core: SERVER_CORE,
+    env: place.environment,
+  });
+  table.put("flush", (JSON.parse(flush) as { p50Ms: number }).p50Ms);
+  table.put("one p50", (await jumbo(1, 1, false)).p50Ms);
+}
