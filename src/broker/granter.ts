@@ -46,6 +46,10 @@ const EMPTY: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
 /** Spans of one grant: the frame limit holds whatever the offsets add. */
 const SPANS_PER_GRANT_MAX = 8_192;
 const RANGES_WITH_OFFSETS_PER_GRANT_MAX = 16_384;
+/** Of the frame's 4 MiB; the rest is for spans and offsets. */
+const FILE_BYTES_PER_GRANT_MAX = 2 * 1024 ** 2;
+/** Ranges of more events than this are bounded by two small reads instead of one long one. */
+const EVENTS_READ_WHOLE_MAX = 64;
 
 export class Granter {
   /** Tasks that may still have ready ranges, in order of number. */
@@ -134,7 +138,7 @@ export class Granter {
     if (tasks.length === 0) return EMPTY;
     const plans = this.#shaper.plan(this.sightOf(session), tasks, this.#clock.monotonicMs());
     if (plans.length === 0) return EMPTY;
-    const body: MutableBody = { spans: [], tasks: [], files: [], offsets: [] };
+    const body: MutableBody = { spans: [], tasks: [], files: [], offsets: [], fileBytes: 0 };
     for (const plan of plans) {
       const open = this.open.get(plan.task);
       assert(open, `the shaper planned task ${plan.task}, which is not open`);
@@ -166,11 +170,13 @@ export class Granter {
       if (picks && run.first !== from) continue;
       const changed = this.#changedInput(open.entry, run.first);
       if (changed) continue;
-      const lease = this.#ledger.grant(task, run.first, run.count, session.pilot);
+      const count = this.#describable(session, open, run.first, run.count, body);
+      if (count === 0) break;
+      const lease = this.#ledger.grant(task, run.first, count, session.pilot);
       assert(leaseNumber(lease.id) > 0, "a lease has no number");
-      builder.add(run.first, run.count, run.attempts + 1, run.grants + 1, lease.id);
-      this.#describeFiles(session, open, run.first, run.count, body);
-      granted += run.count;
+      builder.add(run.first, count, run.attempts + 1, run.grants + 1, lease.id);
+      this.#describeFiles(session, open, run.first, count, body);
+      granted += count;
       spans++;
     }
     if (granted === 0) return 0;
@@ -190,6 +196,33 @@ export class Granter {
     if (what === "") return false;
     this.#onChangedFile(entry, file, what);
     return true;
+  }
+
+  /**
+   * How many of `count` ranges from `first` on fit the frame with the descriptions of their files:
+   * a task of a million one-range files must not become one frame. 0 only if the frame holds some.
+   */
+  #describable(
+    session: Session,
+    open: OpenTask,
+    first: number,
+    count: number,
+    body: MutableBody,
+  ): number {
+    const { table, files } = open.entry;
+    const known = session.knownFiles.get(open.task);
+    const end = first + count;
+    for (let file = table.fileOfRange(first), at = first; at < end; file++) {
+      const row = files[file] as FileRow;
+      if (!known?.has(file)) {
+        const bytes = descriptionBytes(row);
+        const isFull = body.fileBytes > 0 && body.fileBytes + bytes > FILE_BYTES_PER_GRANT_MAX;
+        if (isFull) return at - first;
+        body.fileBytes += bytes;
+      }
+      at = row.firstRange + row.ranges;
+    }
+    return count;
   }
 
   #describeFiles(
@@ -226,9 +259,17 @@ export class Granter {
     const per = open.entry.row.spec.eventsPerRange;
     const firstEvent = (first - row.firstRange) * per;
     const events = Math.min(count * per, row.events - firstEvent);
+    const offsets = new Float64Array(count * 2);
+    if (per > EVENTS_READ_WHOLE_MAX) {
+      for (let i = 0; i < count; i++) {
+        const lastEvent = Math.min((i + 1) * per, events) - 1;
+        offsets[2 * i] = this.#inputs.bounds(row, firstEvent + i * per, 1)[0] as number;
+        offsets[2 * i + 1] = this.#inputs.bounds(row, firstEvent + lastEvent, 1)[1] as number;
+      }
+      return { task: open.task as TaskId, first, offsets };
+    }
     const bounds = this.#inputs.bounds(row, firstEvent, events);
     assert(bounds.length === events * 2, `index of ${row.path} is short`);
-    const offsets = new Float64Array(count * 2);
     for (let i = 0; i < count; i++) {
       const lastEvent = Math.min((i + 1) * per, events) - 1;
       offsets[2 * i] = bounds[2 * i * per] as number;
@@ -243,6 +284,17 @@ interface MutableBody extends GrantBody {
   readonly tasks: TaskInfo[];
   readonly files: FileInfo[];
   readonly offsets: OffsetColumn[];
+  /** Estimate of what `files` takes in the frame. */
+  fileBytes: number;
+}
+
+/** At most what one FileInfo takes: text in UTF-8, literal pieces, numbers. */
+function descriptionBytes(row: FileRow): number {
+  let bytes = 256 + 3 * (row.path.length + row.tree.length);
+  for (const piece of [...row.header, ...row.footer]) {
+    bytes += piece instanceof Uint8Array ? piece.length + 8 : 24;
+  }
+  return bytes;
 }
 
 function taskInfoOf(entry: TaskEntry): TaskInfo {

@@ -78,6 +78,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     const scan = (spec: TaskSpec) => scanTask(spec, { scratch: scratchDir, pool });
     const pilotKey = await secretOf(engine, PILOT_KEY, () => randomBytes(32).toString("hex"));
     await engine.client.ask("setPilotKeys", { keys: [pilotKey] });
+    warnOfClearText(options);
     const gateway = await openGateway(engine, storeDir, options.listen, pilotKey);
     closers.unshift(() => gateway.close());
     const merge = new MergeCoordinator(engine.client, {
@@ -149,6 +150,16 @@ async function ownerToken(engine: Engine, storeDir: string): Promise<string> {
   }
   const owner = process.env["USER"] || "owner";
   return (await createToken(engine.client, { owner, scope: "admin", expiresWallMs: 0 })).token;
+}
+
+/** The pilot key crosses plain TCP in clear: fine on loopback or a trusted network only. */
+function warnOfClearText({ listen, log }: HouseOptions): void {
+  for (const address of listen) {
+    if (address.kind !== "tcp" || /^(127\.|::1$|localhost$)/.test(address.host)) continue;
+    log(
+      `warning: pilots' key crosses tcp://${address.host} in clear; tls:// needs no certificates`,
+    );
+  }
 }
 
 async function openGateway(

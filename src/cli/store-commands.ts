@@ -1,8 +1,8 @@
 /** `verify` proves a finished task or a whole store; `doctor` looks at this machine. */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { EXIT, JumboError } from "../base/index.ts";
+import { EXIT, JumboError, readAccessFile } from "../base/index.ts";
 import type { TaskView } from "../broker/index.ts";
 import { formatCertificate, verifyManifest } from "../merge/index.ts";
 import { reportLines, verifyStore } from "../store/index.ts";
@@ -59,15 +59,47 @@ async function verifyTask(task: string, command: Command): Promise<number> {
   return certificate.ok ? EXIT.ok : EXIT.workFailed;
 }
 
-/** A manifest's path is taken as it is; a task's is asked from its engine. */
+/** A manifest's path is taken as it is; a task's is asked from its engine, or from its store. */
 async function manifestOf(task: string, command: Command): Promise<string> {
   if (task.endsWith(".arrow") && existsSync(task)) return resolve(task);
-  const client = ApiClient.fromFlags(command.opts<AccessFlags>());
+  const flags = command.opts<AccessFlags>();
+  if (flags.store !== undefined && !isServed(flags.store)) {
+    return await manifestInStore(task, flags.store);
+  }
+  const client = ApiClient.fromFlags(flags);
   const view = await client.get<TaskView>(`/tasks/${encodeURIComponent(task)}`);
   if (view.manifest !== "") return view.manifest;
   throw new JumboError(
     "conflict",
     `task ${view.id} has no manifest (it is ${view.state}, and the manifest is written with the merged result) wait for it with \`jumbo wait ${view.id}\``,
+  );
+}
+
+/** Whether a process that serves HTTP holds the store. */
+function isServed(store: string): boolean {
+  try {
+    const { http, pid } = readAccessFile(join(store, "access.json"));
+    process.kill(pid, 0);
+    return http !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** Nobody serves the store: its own rows say where the manifest is. */
+async function manifestInStore(task: string, store: string): Promise<string> {
+  const { tasks } = await verifyStore(resolve(store));
+  const found = tasks.find(({ id, name }) => name === task || String(id) === task);
+  if (!found) {
+    throw new JumboError(
+      "not_found",
+      `no task "${task}" in ${resolve(store)} (it holds ${tasks.map(({ name }) => name).join(", ") || "none"})`,
+    );
+  }
+  if (found.manifest !== "") return found.manifest;
+  throw new JumboError(
+    "conflict",
+    `task ${found.id} has no manifest (it is ${found.phase}, and the manifest is written with the merged result) run it to its end first`,
   );
 }
 

@@ -43,6 +43,8 @@ export interface TaskReport {
   readonly name: string;
   readonly phase: string;
   readonly counts: StateCounts;
+  /** Path of the manifest, "" until the merge has ended. */
+  readonly manifest: string;
 }
 
 export interface StoreReport {
@@ -380,7 +382,8 @@ class Verifier {
         if (sum !== counts.total || counts.total !== row.ranges) {
           this.#problem(`the counts of task ${row.id} add up to ${sum} of ${row.ranges} ranges`);
         }
-        reports.push({ id: row.id, name: row.spec.name, phase: row.phase, counts });
+        const { id, phase, manifest } = row;
+        reports.push({ id, name: row.spec.name, phase, counts, manifest });
       });
     }
     return reports;

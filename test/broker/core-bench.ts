@@ -6,6 +6,7 @@ import {
   Core,
   type EngineEvent,
 } from "../../src/broker/index.ts";
+import type { TaskFile } from "../../src/task/index.ts";
 import {
   decodePayload,
   type EngineMessage,
@@ -104,6 +105,27 @@ export class CoreBench {
     this.pass(300);
     if (!result.answer) throw new Error(`not submitted: ${result.error}`);
     return result.answer.task;
+  }
+
+  /** A task of `files` one-event files below a long path; the task's number. */
+  fileTask(files: number, path: string): number {
+    const { spec, files: one } = countTask("files", 1, {
+      attempts: 3,
+      losses: 5,
+      priority: 0,
+      owner: "",
+      cost: 1,
+    });
+    const table = Array.from({ length: files }, (_, i) => ({
+      ...(one[0] as TaskFile),
+      source: `${path}/${i}`,
+      path: `${path}/${i}`,
+      format: "jsonl",
+    }));
+    const input = { ...spec.input, count: null, files: table.map(({ path: name }) => name) };
+    const result = this.ask("submit", { spec: { ...spec, input }, files: table });
+    this.pass(300);
+    return result.answer?.task ?? 0;
   }
 
   open(connection: number): void {
