@@ -81,7 +81,8 @@ export function printTail(name: string, label: string, run: TailRun): void {
   const ratio = (run.makespan / run.fifo).toFixed(4);
   console.log(
     `  ${name} ${label.padEnd(24)} A ${run.meanWork.toFixed(0)} t_max ${run.longest.toFixed(0)} ` +
-      `LB ${run.bound.toFixed(0)} makespan ${run.makespan.toFixed(1)} (A+${over}, ${ratio} x FIFO) ` +
+      `LB ${run.bound.toFixed(0)} makespan ${run.makespan.toFixed(1)} ` +
+      `(A+${over}, ${ratio} x FIFO) ` +
       `idle to 99 % ${(100 * run.tally.idleTo99).toFixed(1)} % requests ${engine.requests}`,
   );
 }
