@@ -338,11 +338,12 @@ export class CommandTable {
       reopenBundle: ({ task, bundle, why }, reply) => {
         const entry = book.task(task);
         this.#mustBeOpen(entry, "reopened");
+        this.#takeBackMerged(entry);
         ledger.loseBundle(bundle as BundleId);
         book.changeBundle(bundle, { state: "lost" });
         book.reasonId(entry, why);
         const ranges = ledger.reopenBundle(task as TaskId, bundle as BundleId);
-        this.#reopened(entry);
+        this.#changed(task);
         this.#afterCommit(() => reply.ok({ ranges }));
       },
       reopenRange: ({ task, range, why, charge }, reply) => {
@@ -351,8 +352,11 @@ export class CommandTable {
         const reason = book.reasonId(entry, why);
         const at = ledger.rangeAt(task as TaskId, range as RangeIndex);
         const reopens = at.state === STATE.done;
-        if (reopens) ledger.reopenRange(task as TaskId, range as RangeIndex, charge, reason);
-        this.#reopened(entry);
+        if (reopens) {
+          this.#takeBackMerged(entry);
+          ledger.reopenRange(task as TaskId, range as RangeIndex, charge, reason);
+        }
+        this.#changed(task);
         this.#afterCommit(() => reply.ok({ ranges: reopens ? 1 : 0 }));
       },
     };
@@ -374,14 +378,11 @@ export class CommandTable {
     });
   }
 
-  /** Merged files that hold a reopened range are written anew: the watermark goes back to 0. */
-  #reopened(entry: TaskEntry): void {
-    const { book, ledger } = this.#parts;
-    if (entry.row.mergedBelow > 0) {
-      book.changeTask(entry, { mergedBelow: 0, outputs: [] });
-      ledger.setMergedBelow(entry.row.id as TaskId, 0 as RangeIndex);
-    }
-    this.#changed(entry.row.id);
+  /** Merged files may hold what is reopened next, and are then written anew: none counts. */
+  #takeBackMerged(entry: TaskEntry): void {
+    if (entry.row.mergedBelow === 0) return;
+    this.#parts.book.changeTask(entry, { mergedBelow: 0, outputs: [] });
+    this.#parts.ledger.resumeTask(entry.row.id as TaskId, 0);
   }
 
   #bundleCommands(): Pick<HandlerTable, "disposable" | "bundleDeleted" | "drainPilot"> {

@@ -1,41 +1,39 @@
 /**
- * The promises, checked from outside the engine: what pilots and clients were told, held against
- * what the engine shows later.
+ * The promises, checked from outside the engine: what pilots and clients were told (outside.ts),
+ * held against what the engine's books show.
  *
  *   I1  every range of an ended task is done once or listed as failed; counts add up
- *   I2  what was acknowledged is there after any crash
+ *   I2  a recovered state is, range by range, the one at the last group that became durable
+ *       (some histories), and holds every acknowledged word (all of them)
  *   I3  an acknowledged done stays with its lease; its output is in the bundle that the books name
- *   I4  starts of a range never go down
+ *   I4  starts of a range never go down, and are bounded by the task's attempts and losses
  *   I5  after healing everything ends (history.ts)
- *   I6  counts add up at every look; the ledger's own check runs at every tick
- *   I7  wall-clock jumps change nothing (history.ts makes them; early expiries would break I3, I5)
+ *   I6  counts add up at every look; the ledger's own check runs at every few ticks
+ *   I7  no lease ends before its term (outside.ts), wherever the wall clock jumps (history.ts)
  *   I9  recovering twice gives the same state
  *   I10 the hash over all frames and journal bytes is a function of the seed
  */
 import { createHash, type Hash } from "node:crypto";
 import type { RangeColumns, TaskView } from "../../src/broker/index.ts";
-import type { TaskSpec } from "../../src/task/index.ts";
+import { Outside, type OutsideTask } from "./outside.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const DONE = 3;
 const FAILED = 4;
 const MERGED = 5;
 
-interface KnownTask {
-  readonly ranges: number;
-  readonly spec: TaskSpec;
-  cancelled: boolean;
-}
+/** The books of one moment: columns of every task. */
+export type Snapshot = Map<number, RangeColumns>;
 
 export class Checkers {
-  readonly #acknowledged = new Map<string, number>();
-  readonly #attempts = new Map<string, number>();
-  readonly #tasks = new Map<number, KnownTask>();
+  readonly outside: Outside;
+  readonly #starts = new Map<number, Uint8Array>();
   readonly #hash: Hash = createHash("sha256");
   readonly #time: VirtualTime;
 
-  constructor(time: VirtualTime, _options: { leaseTermMs: number }) {
+  constructor(time: VirtualTime, options: { leaseTermMs: number; disconnectGraceMs: number }) {
     this.#time = time;
+    this.outside = new Outside(time, options);
   }
 
   hash(bytes: Uint8Array): void {
@@ -46,74 +44,75 @@ export class Checkers {
     return this.#hash.update(String(this.#time.nowMs)).digest("hex").slice(0, 16);
   }
 
-  taskKnown(id: number, ranges: number, spec: TaskSpec): void {
-    if (!this.#tasks.has(id)) this.#tasks.set(id, { ranges, spec, cancelled: false });
-  }
-
-  cancelled(id: number): void {
-    const task = this.#tasks.get(id);
-    if (task) task.cancelled = true;
-  }
-
-  /** A pilot was told that its done counts. */
-  acknowledged(task: number, range: number, lease: number): void {
-    const key = `${task}/${range}`;
-    const known = this.#acknowledged.get(key);
-    if (known !== undefined && known !== lease) {
-      throw new Error(
-        `I3: range ${key} was acknowledged under lease ${known} and again under ${lease}`,
-      );
-    }
-    this.#acknowledged.set(key, lease);
-  }
-
   /** The engine itself undoes these: their acknowledgement ends. */
-  bundleReopened(task: number, bundle: number, columns: RangeColumns): void {
+  bundleReopened(id: number, bundle: number, columns: RangeColumns): void {
+    const task = this.outside.tasks.get(id);
+    if (!task) return;
+    this.outside.bundlesLost = true;
     for (let i = 0; i < columns.first.length; i++) {
-      if (columns.bundle[i] !== bundle || columns.state[i] !== DONE) continue;
+      const state = columns.state[i];
+      if (columns.bundle[i] !== bundle || (state !== DONE && state !== MERGED)) continue;
       const first = columns.first[i] as number;
-      for (let k = 0; k < (columns.count[i] as number); k++) {
-        this.#acknowledged.delete(`${task}/${first + k}`);
-      }
+      for (let k = 0; k < (columns.count[i] as number); k++) this.outside.reopened(task, first + k);
     }
   }
 
-  afterRecovery(
-    rangeAt: (
-      task: number,
-      range: number,
-    ) => {
-      state: number;
-      lease: number;
-      attempts: number;
-    } | null,
-  ): void {
-    for (const [key, lease] of this.#acknowledged) {
-      const [task, range] = key.split("/").map(Number) as [number, number];
-      const now = rangeAt(task, range);
-      if (!now) throw new Error(`I2: task ${task} with acknowledged ranges is gone`);
-      if (now.state !== DONE && now.state !== MERGED) {
-        throw new Error(`I2: acknowledged done of ${key} is state ${now.state} after recovery`);
-      }
-      if (now.lease !== lease) {
-        throw new Error(
-          `I3: ${key} was acknowledged under ${lease} and is ${now.lease} after recovery`,
-        );
-      }
-      const before = this.#attempts.get(key) ?? 0;
-      if (now.attempts < before)
-        throw new Error(`I4: starts of ${key} fell from ${before} to ${now.attempts}`);
-      this.#attempts.set(key, now.attempts);
+  /** `columnsOf` gives null for a task that the engine does not know. */
+  afterRecovery(columnsOf: (task: number) => RangeColumns | null): void {
+    for (const task of this.outside.tasks.values()) {
+      const columns = columnsOf(task.id);
+      if (!columns) throw new Error(`I2: acknowledged task ${task.id} is gone`);
+      this.#recovered(task, columns);
     }
   }
 
-  sameRecovery(recoverBeside: () => (task: number) => string): void {
-    if (this.#tasks.size === 0) return;
-    const difference = recoverBeside();
-    for (const task of this.#tasks.keys()) {
-      const text = difference(task);
-      if (text !== "")
-        throw new Error(`I9: two recoveries differ in task ${task}: ${text.slice(0, 300)}`);
+  #recovered(task: OutsideTask, columns: RangeColumns): void {
+    let starts = this.#starts.get(task.id) ?? new Uint8Array(0);
+    if (starts.length < task.ranges) {
+      const longer = new Uint8Array(task.ranges);
+      longer.set(starts);
+      starts = longer;
+      this.#starts.set(task.id, starts);
+    }
+    let next = 0;
+    for (let i = 0; i < columns.first.length; i++) {
+      const state = columns.state[i] as number;
+      const lease = columns.lease[i] as number;
+      const attempts = columns.attempts[i] as number;
+      const end = (columns.first[i] as number) + (columns.count[i] as number);
+      for (; next < end; next++) {
+        const range = task.seen.get(next);
+        const name = `${task.id}/${next}`;
+        if (!range) continue;
+        if (range.done !== 0) {
+          if (state !== DONE && state !== MERGED) {
+            throw new Error(`I2: acknowledged done of ${name} is state ${state} after recovery`);
+          }
+          if (lease !== range.done) {
+            throw new Error(`I3: ${name} was acknowledged under ${range.done} and is ${lease} now`);
+          }
+        }
+        const least = Math.max(starts[next] as number, range.attempt);
+        if (attempts < least) {
+          throw new Error(`I4: ${name} has ${attempts} starts and had ${least}`);
+        }
+        if (range.done !== 0 || range.fatal) starts[next] = attempts;
+      }
+    }
+    if (next < task.ranges) {
+      throw new Error(`I2: task ${task.id} has ${next} of ${task.ranges} acknowledged ranges`);
+    }
+  }
+
+  /** Two views of the same books, range by range. */
+  sameBooks(what: string, one: RangeColumns, other: RangeColumns): void {
+    const names = ["first", "count", "state", "attempts", "failures", "losses", "lease"] as const;
+    for (const name of [...names, "bundle", "reason"] as const) {
+      const a = one[name];
+      const b = other[name];
+      let same = a.length === b.length;
+      for (let i = 0; same && i < a.length; i++) same = a[i] === b[i];
+      if (!same) throw new Error(`${what}: ${name} of task ${one.task} is ${a} / ${b}`);
     }
   }
 
@@ -132,7 +131,7 @@ export class Checkers {
       next = first + count;
       const state = columns.state[i] as number;
       if (state === FAILED) continue;
-      if (state !== DONE)
+      if (state !== DONE && state !== MERGED)
         throw new Error(`I1: range ${first} of task ${task} is merged in state ${state}`);
       const outputs = bundles.get(uriOf(columns.bundle[i] as number));
       for (let k = 0; k < count; k++) {
@@ -143,26 +142,44 @@ export class Checkers {
         }
       }
     }
-    const known = this.#tasks.get(task);
-    if (known && next !== known.ranges) {
+    const known = this.outside.tasks.get(task);
+    if (known && next < known.ranges) {
       throw new Error(`I1: task ${task} shows ${next} of ${known.ranges} ranges`);
     }
   }
 
-  ended(task: number, view: TaskView): void {
-    const known = this.#tasks.get(task);
-    if (!known) return;
+  /** Every start ended as a failure, a loss or a done; each of these has its limit. */
+  startsBounded(columns: RangeColumns): void {
+    const task = this.outside.tasks.get(columns.task);
+    if (!task) return;
+    const cycle = task.terms.attempts + task.terms.losses;
+    for (let i = 0; i < columns.first.length; i++) {
+      const first = columns.first[i] as number;
+      let reopened = 0;
+      for (let k = 0; k < (columns.count[i] as number); k++) {
+        reopened = Math.max(reopened, task.seen.get(first + k)?.reopened ?? 0);
+      }
+      const most = cycle * (1 + task.retries) + reopened;
+      if ((columns.attempts[i] as number) > most) {
+        throw new Error(
+          `I4: range ${task.id}/${first} started ${columns.attempts[i]} times, at most ${most}`,
+        );
+      }
+    }
+  }
+
+  ended(id: number, view: TaskView): void {
+    const task = this.outside.tasks.get(id);
+    if (!task) return;
     const { ready, leased, done, failed, cancelled, total } = view.ranges;
-    if (ready + leased + done + failed + cancelled !== total || total !== known.ranges) {
-      throw new Error(`I6: counts of task ${task} don't add up: ${JSON.stringify(view.ranges)}`);
+    if (ready + leased + done + failed + cancelled !== total || total !== task.ranges) {
+      throw new Error(`I6: counts of task ${id} don't add up: ${JSON.stringify(view.ranges)}`);
     }
-    if (known.cancelled && view.state !== "cancelled") {
-      throw new Error(
-        `I2: task ${task} was cancelled with an acknowledgement and is ${view.state}`,
-      );
+    if (task.cancelled && view.state !== "cancelled") {
+      throw new Error(`I2: task ${id} was cancelled with an acknowledgement and is ${view.state}`);
     }
-    if (!known.cancelled && (ready !== 0 || leased !== 0) && view.state !== "cancelled") {
-      throw new Error(`I5: task ${task} has ${ready} ready and ${leased} leased ranges at its end`);
+    if (!task.cancelled && (ready !== 0 || leased !== 0) && view.state !== "cancelled") {
+      throw new Error(`I5: task ${id} has ${ready} ready and ${leased} leased ranges at its end`);
     }
   }
 }

@@ -11,6 +11,7 @@ import type {
   Store,
   Table,
 } from "../../src/store/index.ts";
+import type { Snapshot } from "./checkers.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What survives crashes. */
@@ -21,6 +22,13 @@ export class Disk {
   epoch = 0;
   lastSequence = 0;
   groups = 0;
+  pagesWritten = 0;
+  /** Journal records cut off. */
+  cut = 0;
+  /** When the newest durable group was handed over: what was decided before it is durable. */
+  durableMs = 0;
+  /** Where a history looks: the books as they were when that group was handed over. */
+  snapshot: Snapshot | null = null;
 
   apply(group: CommitGroup): void {
     for (const row of group.rows) {
@@ -37,9 +45,12 @@ export class Disk {
       this.lastSequence = group.sequence;
     }
     if (group.cutBelow > 0) {
-      this.journal = this.journal.filter((record) => record.sequence >= group.cutBelow);
+      const kept = this.journal.filter((record) => record.sequence >= group.cutBelow);
+      this.cut += this.journal.length - kept.length;
+      this.journal = kept;
     }
     this.groups++;
+    this.pagesWritten += group.pages.length;
   }
 
   /** A new life: the epoch is raised durably before anything else happens. */
@@ -60,14 +71,24 @@ export class Disk {
   }
 }
 
+interface Flight {
+  readonly group: CommitGroup;
+  readonly fromMs: number;
+  readonly snapshot: Snapshot | null;
+}
+
 export class MemoryStore implements Store {
   readonly #disk: Disk;
   readonly #time: VirtualTime;
   readonly #random: SeededRandom;
-  #inFlight: CommitGroup | null = null;
+  #inFlight: Flight | null = null;
+  #refused: CommitGroup | null = null;
+  #refusedFlight: Flight | null = null;
   #dead = false;
   /** Called with each group that became durable, before it is acknowledged. */
   onDurable: (group: CommitGroup) => void = () => {};
+  /** Looks at the books when a group is handed over. */
+  look: () => Snapshot | null = () => null;
   /** True: the next commits find the disk full. */
   full = false;
 
@@ -79,30 +100,41 @@ export class MemoryStore implements Store {
 
   commit(group: CommitGroup, done: (outcome: CommitOutcome) => void): void {
     if (this.#inFlight) throw new Error("two commits at once");
-    // The engine may reuse its buffers after the commit: what the disk keeps is a copy.
-    const copy = copyOf(group);
-    this.#inFlight = copy;
+    // A group that found the disk full comes again as it was.
+    const flight =
+      this.#refused === group && this.#refusedFlight
+        ? this.#refusedFlight
+        : { group: copyOf(group), fromMs: this.#time.nowMs, snapshot: this.look() };
+    this.#refused = null;
+    this.#inFlight = flight;
     const slow = this.#random.chance(0.02);
     const delayMs = slow ? 200 * this.#random.nextUnit() : 0.1 + 3 * this.#random.nextUnit();
     this.#time.after(delayMs, () => {
       if (this.#dead) return;
       this.#inFlight = null;
       if (this.full) {
+        this.#refused = group;
+        this.#refusedFlight = flight;
         done({ ok: false, error: new Error("no space left"), space: true });
         return;
       }
-      this.#disk.apply(copy);
-      this.onDurable(copy);
+      this.#land(flight);
       done({ ok: true });
     });
+  }
+
+  #land(flight: Flight): void {
+    this.#disk.apply(flight.group);
+    this.#disk.durableMs = flight.fromMs;
+    this.#disk.snapshot = flight.snapshot;
+    this.onDurable(flight.group);
   }
 
   /** The process dies: the group in flight is on disk or not, and nobody is told. */
   crash(): void {
     this.#dead = true;
     if (this.#inFlight && !this.full && this.#random.chance(0.5)) {
-      this.#disk.apply(this.#inFlight);
-      this.onDurable(this.#inFlight);
+      this.#land(this.#inFlight);
     }
   }
 

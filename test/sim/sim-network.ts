@@ -11,6 +11,7 @@ import {
   encodeFrame,
   type PilotMessage,
 } from "../../src/wire/index.ts";
+import type { Outside } from "./outside.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const PREFIX_BYTES = 4;
@@ -46,6 +47,7 @@ export class SimNetwork {
   core: Core | null = null;
   /** Sees each frame that leaves the engine, for the history's hash. */
   onEngineFrame: (frame: Uint8Array) => void = () => {};
+  outside: Outside | null = null;
   readonly #time: VirtualTime;
   readonly #random: SeededRandom;
   readonly #lines = new Map<number, Line>();
@@ -69,10 +71,11 @@ export class SimNetwork {
   toEngine(id: number, message: PilotMessage): void {
     const line = this.#lines.get(id);
     if (!line?.open) return;
-    const payload = encodeFrame(message).slice(PREFIX_BYTES);
+    const payload = encodeFrame(message).subarray(PREFIX_BYTES);
     this.#deliver(line, "toEngineMs", message.type, () => {
       const { core } = this;
       if (!line.open || !core) return;
+      this.outside?.hears(id, message);
       core.receive(id, payload);
       this.#settleSoon();
     });
@@ -82,7 +85,8 @@ export class SimNetwork {
     const line = this.#lines.get(id);
     if (!line?.open) return;
     this.onEngineFrame(frame);
-    const message = decodePayload(frame.slice(PREFIX_BYTES), "engine") as EngineMessage;
+    const message = decodePayload(frame.subarray(PREFIX_BYTES), "engine") as EngineMessage;
+    this.outside?.says(id, message);
     this.#deliver(line, "toPilotMs", message.type, () => {
       if (line.open) line.pilot.receive(message, id);
     });
@@ -92,6 +96,7 @@ export class SimNetwork {
   closeByEngine(id: number): void {
     const line = this.#lines.get(id);
     if (!line?.open) return;
+    this.outside?.closedByEngine(id);
     this.#deliver(line, "toPilotMs", "close", () => this.#end(line, false));
   }
 
@@ -118,6 +123,7 @@ export class SimNetwork {
     if (!tellEngine || !core) return;
     this.#time.after(this.#delay(), () => {
       if (this.core !== core) return;
+      this.outside?.closed(line.id);
       core.closed(line.id);
       this.#settleSoon();
     });

@@ -12,7 +12,6 @@ import {
   type Report,
   type SpanBlock,
   SpanBlockBuilder,
-  VERDICT,
 } from "../../src/wire/index.ts";
 import type { PilotEnd, SimNetwork } from "./sim-network.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -38,9 +37,6 @@ export interface PilotWorld {
   /** A fate for this start: how long, how it ends, whether it takes the pilot with it. */
   fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean };
   writeOutput(uri: string, task: number, range: number, lease: number): void;
-  onStarted(pilotId: string, task: number, range: number): void;
-  onAccepted(task: number, range: number, lease: number, outcome: Outcome): void;
-  onHeard(pilotId: string): void;
 }
 
 export class SimPilot implements PilotEnd {
@@ -98,8 +94,27 @@ export class SimPilot implements PilotEnd {
     this.#world.network.cut(this.#connection);
   }
 
+  /** Gives back what has not started, ends what has, then says bye and comes back as another. */
+  #drain(): void {
+    this.draining = true;
+    for (const item of this.#items.values()) {
+      if (item.state !== "queued") continue;
+      item.outcome = OUTCOME.returned;
+      item.state = "finished";
+    }
+    this.#reportSoon();
+    this.#leaveIfEmpty();
+  }
+
+  #leaveIfEmpty(): void {
+    if (!this.draining || this.#items.size > 0 || !this.#welcomed) return;
+    this.#world.network.toEngine(this.#connection, { type: "bye", reason: "drained" });
+    this.#later(50, () => this.crash(500));
+  }
+
   #restart(): void {
     this.alive = true;
+    this.draining = false;
     this.generation++;
     this.#newBundle();
     this.#connect();
@@ -179,7 +194,7 @@ export class SimPilot implements PilotEnd {
         this.#recall(message.spans, message.stop);
         return;
       case "drain":
-        this.draining = true;
+        this.#drain();
         return;
       default:
         return;
@@ -254,7 +269,6 @@ export class SimPilot implements PilotEnd {
       });
     }
     for (const item of starting) {
-      this.#world.onStarted(this.id, item.task, item.range);
       const fate = this.#world.fate(item.task, item.range);
       item.wallSeconds = fate.seconds;
       this.#later(fate.seconds * 1000, () => this.#finish(item, fate.outcome, fate.kills));
@@ -344,13 +358,10 @@ export class SimPilot implements PilotEnd {
       for (let k = 0; k < (runs[i] as number); k++) {
         const item = order[at++] as Item;
         this.#items.delete(keyOf(item.lease, item.range));
-        if (runs[i + 1] === VERDICT.accepted || runs[i + 1] === VERDICT.duplicate) {
-          this.#world.onAccepted(item.task, item.range, item.lease, item.outcome);
-        }
       }
     }
     if (at !== order.length) throw new Error(`verdicts for ${at} of ${order.length} ranges`);
-    this.#world.onHeard(this.id);
+    this.#leaveIfEmpty();
   }
 
   #recall(spans: readonly SpanBlock[], stop: boolean): void {
@@ -371,6 +382,7 @@ export class SimPilot implements PilotEnd {
   }
 
   #want(): number {
+    if (this.draining) return 0;
     let open = 0;
     for (const item of this.#items.values()) {
       if (item.state === "queued" || item.state === "running") open++;

@@ -1,0 +1,247 @@
+/**
+ * The people and the merge room of a history: submits (again until acknowledged), extends, cancels,
+ * retries, drains; reads the books; merges in one or two outputs and finds a damaged bundle now and
+ * then. What an answer promises is told to the checkers.
+ */
+import type { SeededRandom } from "../../src/base/index.ts";
+import type { CommandMap, CommandName, Core, RangeColumns } from "../../src/broker/index.ts";
+import type { TaskFile, TaskSpec } from "../../src/task/index.ts";
+import type { Checkers, Snapshot } from "./checkers.ts";
+import { fileOf } from "./sim-tasks.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+export interface SimTask {
+  readonly spec: TaskSpec;
+  readonly files: TaskFile[];
+  /** 0 until the submit is acknowledged. */
+  id: number;
+  ranges: number;
+  cancelled: boolean;
+  /** Ranges that an extend which is not yet answered would give it. */
+  extendingTo: number;
+  extended: boolean;
+  merging: boolean;
+}
+
+export interface ClientWorld {
+  readonly time: VirtualTime;
+  readonly random: SeededRandom;
+  readonly checkers: Checkers;
+  /** Bundle URI -> outputs in it, as `task/range/lease`. */
+  readonly bundles: ReadonlyMap<string, ReadonlySet<string>>;
+  core(): Core | null;
+  healed(): boolean;
+}
+
+export class SimClient {
+  readonly tasks: SimTask[] = [];
+  readonly #world: ClientWorld;
+
+  constructor(world: ClientWorld) {
+    this.#world = world;
+  }
+
+  /** Asks the engine of this life; the answer is dropped if it dies before. */
+  ask<Name extends CommandName>(
+    name: Name,
+    ask: CommandMap[Name]["ask"],
+    then: (answer: CommandMap[Name]["answer"]) => void = () => {},
+    failed: (message: string) => void = () => {},
+  ): void {
+    const core = this.#world.core();
+    if (!core) return;
+    core.ask(name, ask, {
+      ok: (answer) => {
+        if (this.#world.core() === core) then(answer);
+      },
+      fail: (error) => {
+        if (this.#world.core() === core) failed(error.message);
+      },
+    });
+    core.endOfBatch();
+  }
+
+  add(task: { spec: TaskSpec; files: TaskFile[]; ranges: number }): SimTask {
+    const added: SimTask = {
+      ...task,
+      id: 0,
+      cancelled: false,
+      extendingTo: 0,
+      extended: false,
+      merging: false,
+    };
+    this.tasks.push(added);
+    return added;
+  }
+
+  /** A client repeats its submit until it is acknowledged; the name makes it one task. */
+  submit(task: SimTask): void {
+    if (task.extended || task.extendingTo > 0) return;
+    this.ask("submit", { spec: task.spec, files: task.files }, ({ task: id, existed }) => {
+      if (task.id !== 0 && (!existed || task.id !== id)) {
+        throw new Error(`I2: acknowledged task ${task.id} came back as ${id}`);
+      }
+      task.id = id;
+      this.#world.checkers.outside.task(id, task.ranges, task.spec);
+    });
+  }
+
+  /** A new life of the engine: what was not answered is asked again or looked up. */
+  engineStarted(): void {
+    for (const task of this.tasks) {
+      task.merging = false;
+      this.submit(task);
+      if (task.extendingTo === 0) continue;
+      this.ask("show", { task: task.id }, ({ ranges }) => {
+        if (ranges.total === task.extendingTo) this.#extended(task);
+        else if (ranges.total === task.ranges) task.extendingTo = 0;
+        else throw new Error(`I2: task ${task.id} has ${ranges.total} ranges after an extend`);
+      });
+    }
+    this.ask("mergeable", {}, (list) => {
+      for (const { task } of list) this.merge(task);
+    });
+  }
+
+  extendOne(): void {
+    const task = this.#any();
+    if (!task || task.extendingTo > 0 || task.spec.input.count !== null) return;
+    const file = fileOf(task.spec.name, 1 + this.#world.random.below(40), task.files.length);
+    const more = Math.ceil(file.events / task.spec.eventsPerRange);
+    task.extendingTo = task.ranges + more;
+    this.ask(
+      "extend",
+      { task: task.id, files: [file] },
+      () => this.#extended(task),
+      () => {
+        task.extendingTo = 0;
+      },
+    );
+  }
+
+  #extended(task: SimTask): void {
+    task.ranges = task.extendingTo;
+    task.extendingTo = 0;
+    task.extended = true;
+    const known = this.#world.checkers.outside.tasks.get(task.id);
+    if (known) known.ranges = task.ranges;
+  }
+
+  cancelOne(): void {
+    const task = this.#any();
+    const known = task && this.#world.checkers.outside.tasks.get(task.id);
+    if (!task || !known) return;
+    known.cancelAsked = true;
+    this.ask("cancel", { task: task.id }, () => {
+      task.cancelled = true;
+      known.cancelled = true;
+    });
+  }
+
+  retryOne(): void {
+    const task = this.#any();
+    const known = task && this.#world.checkers.outside.tasks.get(task.id);
+    if (!task || !known || task.cancelled) return;
+    this.#world.checkers.outside.retryAsked(known);
+    this.ask("retry", { task: task.id });
+  }
+
+  drainOne(): void {
+    this.ask("pilots", {}, (pilots) => {
+      const pilot = pilots[this.#world.random.below(Math.max(1, pilots.length))];
+      if (pilot) this.ask("drainPilot", { pilot: pilot.number, reason: "simulated" });
+    });
+  }
+
+  #any(): SimTask | null {
+    const task = this.tasks[this.#world.random.below(this.tasks.length)];
+    return task && task.id !== 0 ? task : null;
+  }
+
+  hasEnded(task: number): boolean {
+    let state = "";
+    this.ask("show", { task }, (view) => {
+      state = view.state;
+    });
+    return state === "done" || state === "failed" || state === "cancelled";
+  }
+
+  columns(task: number, core: Core | null = this.#world.core()): RangeColumns | null {
+    let columns: RangeColumns | null = null;
+    core?.ask(
+      "ranges",
+      { task, from: 0, runsMax: 100_000 },
+      {
+        ok: (answer) => {
+          columns = answer;
+        },
+        fail: () => {},
+      },
+    );
+    return columns;
+  }
+
+  snapshot(core: Core | null = this.#world.core()): Snapshot {
+    const books: Snapshot = new Map();
+    for (let id = 1; id <= this.tasks.length; id++) {
+      const columns = this.columns(id, core);
+      if (columns) books.set(id, columns);
+    }
+    return books;
+  }
+
+  // -- the merge room in short -------------------------------------------------------------------
+
+  merge(id: number): void {
+    const task = this.tasks.find((known) => known.id === id);
+    if (!task || task.merging || !this.#world.core()) return;
+    task.merging = true;
+    const { random, time } = this.#world;
+    time.after(50 * random.nextUnit(), () => {
+      task.merging = false;
+      this.#mergeNow(task);
+    });
+  }
+
+  /** Damage is found by chance; otherwise the outputs are checked one by one. */
+  #mergeNow(task: SimTask): void {
+    const { random, checkers, bundles: outputs } = this.#world;
+    const columns = this.columns(task.id);
+    if (!columns || this.hasEnded(task.id)) return;
+    const bundles = [...new Set(columns.bundle)].filter((bundle) => bundle !== 0);
+    if (!this.#world.healed() && bundles.length > 0 && random.chance(0.2)) {
+      const bundle = bundles[random.below(bundles.length)] as number;
+      checkers.bundleReopened(task.id, bundle, columns);
+      const why = "simulated damage";
+      this.ask("reopenBundle", { task: task.id, bundle, why }, ({ ranges }) => {
+        if (ranges === 0) this.merge(task.id);
+      });
+      return;
+    }
+    checkers.outputsExist(task.id, columns, (id) => this.#uriOf(id), outputs);
+    if (task.ranges > 1 && random.chance(0.4) && this.#recordHalf(task)) return;
+    this.ask("finish", { task: task.id, manifest: "m", problem: "" });
+  }
+
+  /** One of two outputs is renamed and recorded; the other one follows. */
+  #recordHalf(task: SimTask): boolean {
+    const half = Math.floor(task.ranges / 2);
+    let recorded = true;
+    this.ask("show", { task: task.id }, (view) => {
+      recorded = view.files.length > 0;
+    });
+    if (recorded) return false;
+    const output = { path: "/half", bytes: 1, sha256: "", firstRange: 0, ranges: half };
+    const again = () => this.merge(task.id);
+    this.ask("merged", { task: task.id, output, mergedBelow: half }, again, again);
+    return true;
+  }
+
+  #uriOf(bundle: number): string {
+    let uri = "";
+    this.ask("bundles", { ids: [bundle] }, (rows) => {
+      uri = rows[0]?.uri ?? "";
+    });
+    return uri;
+  }
+}
