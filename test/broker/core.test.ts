@@ -310,13 +310,16 @@ describe("a grant", () => {
   it("over very many small files stays within a frame and goes on with the next exchange", () => {
     const bench = new CoreBench();
     const files = 40_000;
+    const nodes = [{ name: "n", cores: files, gpus: 0, memoryMiB: 1, slots: files }];
     const task = bench.fileTask(files, "/".padEnd(200, "x"));
-    const welcome = welcomeOf(bench.hello(1, { want: files, freeSlots: files }));
+    const welcome = welcomeOf(bench.hello(1, { nodes, want: files, freeSlots: files }));
     const granted = rangesOf(welcome.grant.spans);
     expect(granted).toBe(welcome.grant.files.length);
     expect(granted).toBeGreaterThan(1_000);
     expect(granted).toBeLessThan(files);
-    const more = bench.say(1, exchange(1, [], files)).find((m): m is Grant => m.type === "grant");
+    const more = bench
+      .say(1, { ...exchange(1, [], files), freeSlots: files } as PilotMessage)
+      .find((m): m is Grant => m.type === "grant");
     expect(more?.files[0]?.file).toBe(granted);
     expect(bench.ask("show", { task }).answer?.ranges.leased).toBe(
       granted + rangesOf(more?.spans ?? []),
