@@ -7,7 +7,6 @@ import type { TaskId } from "../base/index.ts";
 import { STATE } from "../ledger/index.ts";
 import type { TaskEntry } from "./book.ts";
 import type { Counts, FailureSummary, PilotView, RangeColumns, TaskView } from "./commands.ts";
-import { failedRuns, heldBy, startsOf } from "./ledger-reads.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { CoreParts } from "./parts.ts";
 import { type Session, secondsLeftOf } from "./session.ts";
@@ -28,7 +27,7 @@ export function taskView(parts: CoreParts, lifecycle: Lifecycle, entry: TaskEntr
     state: lifecycle.phaseOf(entry),
     events: withMerged(eventCounts(parts, entry, ranges)),
     ranges: withMerged({ ...ranges }),
-    attempts: startsOf(parts.ledger, row.id as TaskId),
+    attempts: parts.ledger.starts(row.id as TaskId),
     files: row.outputs,
     manifest: row.manifest,
     failures: ranges.failed > 0 ? failuresOf(parts, entry) : [],
@@ -77,7 +76,7 @@ function seenState(entry: TaskEntry, range: number, state: number): number {
 
 function failuresOf(parts: CoreParts, entry: TaskEntry): FailureSummary[] {
   const byReason = new Map<number, FailureSummary>();
-  for (const run of failedRuns(parts.ledger, entry.row.id as TaskId)) {
+  for (const run of parts.ledger.failedRuns(entry.row.id as TaskId)) {
     const known = byReason.get(run.reason);
     if (known) known.ranges += run.count;
     else {
@@ -140,7 +139,7 @@ export function pilotView(parts: CoreParts, session: Session): PilotView {
     nodes: session.nodes.map(({ name, cores, slots }) => ({ name, cores, slots })),
     slots: session.slots,
     freeSlots: session.freeSlots,
-    held: heldBy(parts.ledger, session.pilot),
+    held: parts.ledger.heldBy(session.pilot),
     running: Math.max(0, session.slots - session.freeSlots),
     secondsLeft: Number.isFinite(left) ? left : -1,
     connectedSeconds: (nowMs - session.openedMs) / 1000,

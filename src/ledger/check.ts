@@ -41,11 +41,14 @@ export function checkBooks(books: Books): void {
 function checkTask(books: Books, task: TaskPages, open: Map<number, number>): void {
   const sums = [task.ranges, 0, 0, 0, 0];
   let copies = 0;
+  let starts = 0;
   for (const page of task.touchedPages()) {
     const base = page.index * RANGES_PER_PAGE;
     assert(page.size === task.pageSize(page.index), `page ${page.index} has all its ranges`);
     const counts = checkPage(books, task, books.pages.peek(page), base, open);
     copies += counts[5]!;
+    assert(counts[6] === page.starts, `page ${page.index} of task ${task.id} counts starts`);
+    starts += page.starts;
     for (let state = 0; state < 5; state++) {
       const what = `I6: page ${page.index} of task ${task.id} counts state ${state}`;
       assert(counts[state] === page.counts[state], what);
@@ -56,6 +59,7 @@ function checkTask(books: Books, task: TaskPages, open: Map<number, number>): vo
   for (let state = 0; state < 5; state++) {
     assert(sums[state] === task.counts[state], `I6: task ${task.id} counts state ${state}`);
   }
+  assert(starts === task.starts, `task ${task.id} counts its starts`);
   const seen = countsOf(task);
   const parts = seen.ready + seen.leased + seen.done + seen.merged + seen.failed + seen.cancelled;
   assert(parts === seen.total, `I6: the counts of task ${task.id} add up`);
@@ -67,7 +71,7 @@ function checkTask(books: Books, task: TaskPages, open: Map<number, number>): vo
   checkCopies(books, task, open);
 }
 
-/** Counts by state, and at [5] the ranges with a copy. */
+/** Counts by state, at [5] the ranges with a copy, at [6] the starts. */
 function checkPage(
   books: Books,
   task: TaskPages,
@@ -75,7 +79,7 @@ function checkPage(
   base: number,
   open: Map<number, number>,
 ): number[] {
-  const counts = [0, 0, 0, 0, 0, 0];
+  const counts = [0, 0, 0, 0, 0, 0, 0];
   let offset = 0;
   while (offset < page.size) {
     const record = page.find(offset);
@@ -88,6 +92,7 @@ function checkPage(
     const what = `range ${base + offset} of task ${task.id}`;
     counts[state]! += end - offset;
     if (word & COPY) counts[5]! += end - offset;
+    counts[6]! += attemptsOf(word) * (end - offset);
     checkWord(task, word, lease, page.cells[at]! & 0xffff, what);
     if (state === STATE.ready) assert(base + offset >= task.readyHint, `${what} is found`);
     if (task.phase === "open" && (state === STATE.held || state === STATE.running)) {

@@ -27,6 +27,8 @@ export class OpenLease implements Lease {
   after: OpenLease | null = null;
   pilotBefore: OpenLease | null = null;
   pilotAfter: OpenLease | null = null;
+  /** The entry of its pilot while it stands in the book. */
+  holder: PilotLeases | null = null;
 
   constructor(
     id: number,
@@ -52,6 +54,8 @@ export class OpenLease implements Lease {
 interface PilotLeases {
   deadlineMs: number;
   newest: OpenLease | null;
+  /** Ranges open under its leases. */
+  open: number;
 }
 
 export class LeaseBook {
@@ -94,6 +98,8 @@ export class LeaseBook {
     else this.#older.set(lease.id, lease);
     this.#append(lease);
     const pilot = this.#pilot(lease.pilot);
+    pilot.open += lease.open;
+    lease.holder = pilot;
     lease.pilotBefore = pilot.newest;
     if (pilot.newest !== null) pilot.newest.pilotAfter = lease;
     pilot.newest = lease;
@@ -104,6 +110,7 @@ export class LeaseBook {
     const lease = this.get(id);
     assert(lease !== undefined && lease.open >= count, `lease ${id} has ${count} ranges to close`);
     lease.open -= count;
+    lease.holder!.open -= count;
     if (lease.open === 0) this.remove(lease);
   }
 
@@ -112,9 +119,12 @@ export class LeaseBook {
     else this.#older.delete(lease.id);
     this.#unlink(lease);
     const { pilotBefore, pilotAfter } = lease;
+    const holder = lease.holder!;
+    holder.open -= lease.open;
+    lease.holder = null;
     if (pilotBefore !== null) pilotBefore.pilotAfter = pilotAfter;
     if (pilotAfter !== null) pilotAfter.pilotBefore = pilotBefore;
-    else this.#pilot(lease.pilot).newest = pilotBefore;
+    else holder.newest = pilotBefore;
     lease.pilotBefore = lease.pilotAfter = null;
   }
 
@@ -135,6 +145,11 @@ export class LeaseBook {
     let lease = this.#pilots.get(pilot)?.newest ?? null;
     for (; lease !== null; lease = lease.pilotBefore) leases.push(lease);
     return leases.sort((a, b) => a.id - b.id);
+  }
+
+  /** Ranges open under the pilot's leases. */
+  heldBy(pilot: number): number {
+    return this.#pilots.get(pilot)?.open ?? 0;
   }
 
   renew(pilot: number, deadlineMs: number): void {
@@ -183,7 +198,7 @@ export class LeaseBook {
   #pilot(pilot: number): PilotLeases {
     let entry = this.#pilots.get(pilot);
     if (entry === undefined) {
-      entry = { deadlineMs: 0, newest: null };
+      entry = { deadlineMs: 0, newest: null, open: 0 };
       this.#pilots.set(pilot, entry);
     }
     return entry;

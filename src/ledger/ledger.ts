@@ -33,8 +33,15 @@ import { Recovery, type RecoverySummary } from "./recovery.ts";
 import { failReady, loseBundle, reopenBundle, reopenRange, retryFailed } from "./reopen.ts";
 import { endOpen, mayKeep, report } from "./reports.ts";
 import { applySpan } from "./transitions.ts";
-import type { Lease, RangeRun, StateCounts, TaskTerms, VerdictSink } from "./types.ts";
-import { countsOf, doneBetween, runsOf } from "./views.ts";
+import {
+  type Lease,
+  type RangeRun,
+  STATE,
+  type StateCounts,
+  type TaskTerms,
+  type VerdictSink,
+} from "./types.ts";
+import { countsOf, doneBetween, failedRunsOf, runsOf } from "./views.ts";
 
 /** A reason id is a task's own: one for each task whose ranges are lost. */
 export type ReasonOf = (task: TaskId) => ReasonId;
@@ -163,6 +170,28 @@ export class Ledger {
     return countsOf(this.#books.task(task));
   }
 
+  /** Ready ranges of a task, 0 once it is cancelled: what a grant asks first. */
+  ready(task: TaskId): number {
+    const pages = this.#books.task(task);
+    return pages.phase === "cancelled" ? 0 : pages.counts[STATE.ready]!;
+  }
+
+  leased(task: TaskId): number {
+    const pages = this.#books.task(task);
+    if (pages.phase === "cancelled") return 0;
+    return pages.counts[STATE.held]! + pages.counts[STATE.running]!;
+  }
+
+  /** Payload starts over all ranges of a task. */
+  starts(task: TaskId): number {
+    return this.#books.task(task).starts;
+  }
+
+  /** Runs of ranges that failed for good, in order; looks only at pages that have some. */
+  failedRuns(task: TaskId): RangeRun[] {
+    return failedRunsOf(this.#books.pages, this.#books.task(task));
+  }
+
   // -- granting ----------------------------------------------------------------------------------
 
   /** Lowest run of ready ranges alike in attempts and grants; null also for closed tasks. */
@@ -282,6 +311,11 @@ export class Ledger {
 
   leasesOf(pilot: PilotNumber): Lease[] {
     return this.#books.leases.of(pilot);
+  }
+
+  /** Ranges granted to a pilot and neither reported nor expired. */
+  heldBy(pilot: PilotNumber): number {
+    return this.#books.leases.heldBy(pilot);
   }
 
   /** How many leases are open. */

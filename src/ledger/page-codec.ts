@@ -1,7 +1,7 @@
 /**
  * A page as bytes, in the store and in RAM while nobody looks at it:
  *
- *   version u8 | true-at sequence u48 | ranges | ready | held | running | done     (varints)
+ *   version u8 | true-at sequence u48 | ranges | ready | held | running | done | starts  (varints)
  *   classes n, then n x (word with lease? and mark? flags, grants)
  *   runs r, then four columns over the runs:
  *     length   class   lease (of runs whose class has one)   mark (likewise)
@@ -10,12 +10,12 @@
  * column of a page with at most 16 classes may also be nibbles. Differences make consecutive leases
  * of single ranges one pair. 45 % done in blocks of 16 takes some 0.2 bytes a range.
  */
-import { assert, RANGES_PER_PAGE } from "../base/index.ts";
+import { assert, RANGES_PER_PAGE, STARTS_PER_RANGE_MAX } from "../base/index.ts";
 import { ByteReader, ByteWriter, damaged, stamp48 } from "./bytes.ts";
 import { FIELDS, type Page } from "./page.ts";
 import { STATE } from "./types.ts";
 
-export const PAGE_VERSION = 1;
+export const PAGE_VERSION = 2;
 const SEQUENCE_AT = 1;
 const COLUMN = { constant: 0, runs: 1, raw: 2, nibbles: 3 } as const;
 const HAS_LEASE = 1;
@@ -27,6 +27,8 @@ export interface PageHeader {
   readonly trueAt: number;
   readonly size: number;
   readonly counts: readonly number[];
+  /** Sum of the ranges' attempts. */
+  readonly starts: number;
 }
 
 const writer = new ByteWriter(64 * 1024);
@@ -86,6 +88,7 @@ export function encodePage(page: Page, sequence: number): Uint8Array {
   writer.fixed48(sequence);
   writer.unsigned(page.size);
   for (let state = 0; state < STATE.failed; state++) writer.unsigned(page.counts[state]!);
+  writer.unsigned(page.starts);
   writer.unsigned(classCount);
   for (let i = 0; i < classCount; i++) {
     writer.unsigned(Math.floor(classKeys[i]! / 0x1_0000));
@@ -171,7 +174,8 @@ function readHeader(reader: ByteReader): PageHeader {
     rest -= counts[state]!;
   }
   counts.push(rest);
-  return { trueAt, size, counts };
+  const starts = bounded(reader.unsigned(), size * STARTS_PER_RANGE_MAX, "starts");
+  return { trueAt, size, counts, starts };
 }
 
 function bounded(value: number, max: number, what: string): number {

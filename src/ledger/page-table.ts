@@ -34,6 +34,8 @@ export class TaskPages {
   mergedBelow: number;
   mergedDone = 0;
   readonly counts: number[];
+  /** Payload starts over all ranges. */
+  starts = 0;
   readonly chunks = new Map<number, Chunk>();
   /** Running ranges with a speculative copy -> the copy's lease; live only. */
   readonly copies = new Map<number, number>();
@@ -83,6 +85,11 @@ export class TaskPages {
     this.counts[to]! += count;
     if (from === STATE.ready) this.#take(page, count);
     else if (to === STATE.ready) this.#take(page, -count);
+  }
+
+  start(page: Page, starts: number): void {
+    page.starts += starts;
+    this.starts += starts;
   }
 
   #take(page: Page, count: number): void {
@@ -221,6 +228,8 @@ export class PageTable {
     for (const state of [STATE.held, STATE.running, STATE.done, STATE.failed]) {
       task.move(page, STATE.ready, state, header.counts[state]!);
     }
+    page.starts = header.starts;
+    task.starts += header.starts;
     const added = page.size - header.size;
     assert(
       page.counts[STATE.ready] === header.counts[STATE.ready]! + added && untouched === page.size,

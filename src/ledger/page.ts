@@ -64,6 +64,8 @@ export class Page {
   records = 1;
   /** Ranges by STATE; kept in step by whoever writes. */
   readonly counts: number[];
+  /** Sum of its ranges' attempts; kept in step by whoever writes. */
+  starts = 0;
   /** Replay skips records up to this sequence. */
   trueAt = 0;
   /** Sequence of the oldest change that no stored page has; 0: none. */

@@ -133,6 +133,8 @@ function applyToPage(
       const after = cell.word & STATE_MASK;
       page.write(record, offset, end, cell.word, cell.grants, cell.mark, cell.low, cell.high);
       if (before !== after) task.move(page, before, after, end - offset);
+      const starts = attemptsOf(cell.word) - attemptsOf(word);
+      if (starts !== 0) task.start(page, starts * (end - offset));
       if (after === STATE.ready && base + offset < task.readyHint) task.readyHint = base + offset;
       if (books.live) closeLeases(books, before, oldLow, oldHigh, end - offset);
       changed += end - offset;

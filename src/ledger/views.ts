@@ -67,6 +67,26 @@ export function runsOf(
   return runs;
 }
 
+/** Runs of failed ranges, in order; a page without any is passed by its counts. */
+export function failedRunsOf(table: PageTable, task: TaskPages): RangeRun[] {
+  const runs: RangeRun[] = [];
+  if (task.counts[STATE.failed] === 0) return runs;
+  for (const stored of task.touchedPages()) {
+    if (stored.counts[STATE.failed] === 0) continue;
+    const base = stored.index * RANGES_PER_PAGE;
+    const page = table.peek(stored);
+    for (let offset = 0; offset < page.size; ) {
+      const record = page.find(offset);
+      const end = page.endOf(record, page.size);
+      if (stateOf(page.cells[record * FIELDS + 1]!) === STATE.failed) {
+        runs.push(runAt(page, record, base + offset, end - offset));
+      }
+      offset = end;
+    }
+  }
+  return runs;
+}
+
 /** Done ranges in from .. to-1. */
 export function doneBetween(table: PageTable, task: TaskPages, from: number, to: number): number {
   let done = 0;

@@ -83,6 +83,7 @@ describe("a page", () => {
         trueAt: 2 ** 40 + seed,
         size,
         counts: page.counts,
+        starts: page.starts,
       });
       const back = new Page(1, 0, size);
       decodePage(back, bytes);
