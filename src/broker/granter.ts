@@ -24,7 +24,7 @@ import {
   type TaskInfo,
 } from "../wire/index.ts";
 import type { TaskEntry } from "./book.ts";
-import { heldBy } from "./ledger-reads.ts";
+import { chanceOf } from "./ledger-reads.ts";
 import { coresMax, type Session, secondsLeftOf } from "./session.ts";
 
 /** Reads byte bounds of events; the engine reads them from index files, the simulator has none. */
@@ -46,6 +46,8 @@ const EMPTY: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
 /** Spans of one grant: the frame limit holds whatever the offsets add. */
 const SPANS_PER_GRANT_MAX = 8_192;
 const RANGES_WITH_OFFSETS_PER_GRANT_MAX = 16_384;
+/** Runs of ranges at their last chance that one grant passes over in search of others. */
+const SKIPS_PER_GRANT_MAX = 1_024;
 /** Of the frame's 4 MiB; the rest is for spans and offsets. */
 const FILE_BYTES_PER_GRANT_MAX = 2 * 1024 ** 2;
 /** Ranges of more events than this are bounded by two small reads instead of one long one. */
@@ -106,16 +108,15 @@ export class Granter {
     sights.length = 0;
     const cores = coresMax(session);
     for (const task of this.open.values()) {
-      const counts = this.#ledger.counts(task.task as TaskId);
-      task.ready = counts.ready;
-      task.leased = counts.leased;
-      if (counts.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights.push(task);
+      task.ready = this.#ledger.ready(task.task as TaskId);
+      task.leased = this.#ledger.leased(task.task as TaskId);
+      if (task.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights.push(task);
     }
     return sights;
   }
 
   sightOf(session: Session): PilotSight {
-    const held = heldBy(this.#ledger, session.pilot);
+    const held = this.#ledger.heldBy(session.pilot);
     return {
       pilot: session.pilot,
       nodeType: session.nodeTypes[0] ?? "",
@@ -161,19 +162,29 @@ export class Granter {
     let granted = 0;
     let spans = 0;
     let picked = 0;
+    let skips = 0;
+    let lowest = 0;
     while (granted < limit && spans < SPANS_PER_GRANT_MAX) {
       if (picks && picked >= picks.length) break;
-      const from = picks ? (picks[picked++] as number) : 0;
+      const from = picks ? (picks[picked++] as number) : lowest;
       const most = picks ? 1 : Math.min(limit - granted, RANGES_PER_LEASE_MAX);
       const run = this.#ledger.nextReady(task, from, most);
       if (!run) break;
       if (picks && run.first !== from) continue;
       const changed = this.#changedInput(open.entry, run.first);
       if (changed) continue;
-      const count = this.#describable(session, open, run.first, run.count, body);
+      const chance = chanceOf(this.#ledger, task, run, open.entry.row.spec.losses);
+      if (chance.last && this.#hasLastChance(session)) {
+        if (++skips > SKIPS_PER_GRANT_MAX) break;
+        lowest = run.first + chance.count;
+        continue;
+      }
+      const alone = chance.last ? 1 : chance.count;
+      const count = this.#describable(session, open, run.first, alone, body);
       if (count === 0) break;
       const lease = this.#ledger.grant(task, run.first, count, session.pilot);
       assert(leaseNumber(lease.id) > 0, "a lease has no number");
+      if (chance.last) session.lastChance = lease.id;
       builder.add(run.first, count, run.attempts + 1, run.grants + 1, lease.id);
       this.#describeFiles(session, open, run.first, count, body);
       granted += count;
@@ -186,6 +197,12 @@ export class Granter {
       body.tasks.push(taskInfoOf(open.entry));
     }
     return granted;
+  }
+
+  /** True while the pilot has a range that one more lost pilot would end. */
+  #hasLastChance(session: Session): boolean {
+    const lease = session.lastChance === null ? undefined : this.#ledger.lease(session.lastChance);
+    return lease !== undefined && lease.open > 0;
   }
 
   /** True if the range's file is not what was scanned; its open ranges are failed then. */

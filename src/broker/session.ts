@@ -4,7 +4,7 @@
  * connection and ends when that connection closes; the pilot's leases live on until their deadline,
  * so that a pilot can come back on another connection with the list of what it holds.
  */
-import type { PilotNumber } from "../base/index.ts";
+import type { LeaseId, PilotNumber } from "../base/index.ts";
 import type { Hello, NodeResources } from "../wire/index.ts";
 
 export interface Session {
@@ -34,6 +34,8 @@ export interface Session {
   readonly knownFiles: Map<number, Set<number>>;
   /** Its numbers of announced bundles -> the engine's. */
   readonly bundles: Map<number, number>;
+  /** Lease of the one range at its last chance that the pilot may have at a time. */
+  lastChance: LeaseId | null;
   /** Bad ends in a row without a good one, over all its ranges. */
   failureStreak: number;
   /** Ranges accepted as done from it in this session. */
@@ -66,6 +68,7 @@ export function openSession(
     knownTasks: new Set(),
     knownFiles: new Map(),
     bundles: new Map(),
+    lastChance: null,
     failureStreak: 0,
     done: 0,
   };
