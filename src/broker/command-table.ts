@@ -372,6 +372,7 @@ export class CommandTable {
     book.changeTask(entry, { ...change, finishedWallMs: world.clock.wallMs() });
     ledger.finishTask(task as TaskId);
     granter.dismiss(task);
+    this.#parts.shaper.forgetTask(task);
     this.#afterCommit(() => {
       this.#lifecycle.ended(task);
       reply.ok(this.#view(entry) as CommandMap[Name]["answer"]);

@@ -179,9 +179,8 @@ function learn(
   if (report.outcome === OUTCOME.done) {
     session.failureStreak = 0;
     const nodeType = session.nodeTypes[report.node] ?? "";
-    if (report.cost.wallSum > 0) {
-      shaper.observe(report.spans.task, nodeType, accepted, report.cost, nowMs);
-    }
+    const { cost, spans } = report;
+    shaper.observe(spans.task, nodeType, accepted, cost, nowMs, 0, session.pilot);
   } else if (report.outcome === OUTCOME.failed || report.outcome === OUTCOME.fatal) {
     session.failureStreak += accepted;
   }
