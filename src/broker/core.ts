@@ -23,6 +23,7 @@ import { Granter } from "./granter.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { CoreOptions, CoreParts, CoreWorld } from "./parts.ts";
 import { type RecoverySummary, recover } from "./recovery.ts";
+import { Tail } from "./tail.ts";
 import { pilotView, taskView } from "./views.ts";
 
 export const CORE_DEFAULTS: CoreOptions = {
@@ -45,6 +46,7 @@ export class Core {
   readonly #conversations: Conversations;
   readonly #lifecycle: Lifecycle;
   readonly #commands: CommandTable;
+  readonly #tail: Tail;
   #eventsMs = 0;
   #spaceMs = 0;
   #savedShaperMs = 0;
@@ -88,10 +90,14 @@ export class Core {
     };
     this.#conversations = new Conversations(this.#parts);
     this.#conversations.onSession = (session, joined) => {
-      if (!joined) shaper.forgetPilot(session.pilot);
+      if (!joined) {
+        shaper.forgetPilot(session.pilot);
+        this.#tail.forget(session.pilot);
+      }
       world.emit({ type: "pilot", joined, view: pilotView(this.#parts, session) });
     };
     this.#lifecycle = new Lifecycle(this.#parts);
+    this.#tail = new Tail(this.#parts, this.#conversations);
     this.#commands = new CommandTable(this.#parts, this.#lifecycle, this.#conversations);
     this.#resume();
   }
@@ -144,6 +150,7 @@ export class Core {
     this.#lifecycle.sample(nowMs);
     this.#watchSpace(nowMs);
     this.#saveShaper(nowMs);
+    this.#tail.tick(nowMs);
     this.endOfBatch();
     this.#parts.committer.tick();
     this.#emitEvents(nowMs);

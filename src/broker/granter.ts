@@ -12,7 +12,7 @@ import {
 } from "../base/index.ts";
 import { countRuleFor } from "../formats/index.ts";
 import type { Ledger } from "../ledger/index.ts";
-import type { PilotSight, Shaper, TaskSight } from "../shape/index.ts";
+import type { GrantPlan, PilotSight, Shaper, TaskSight } from "../shape/index.ts";
 import type { FileRow } from "../store/index.ts";
 import { payloadSeed } from "../task/index.ts";
 import {
@@ -42,6 +42,8 @@ export interface OpenTask extends TaskSight {
   readonly needsOffsets: boolean;
 }
 
+/** From a completion at the pilot to the start of its replacement: exchange, grant, spawn. */
+export const ROUND_TRIP_SECONDS = 0.02;
 const EMPTY: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
 /** Spans of one grant: the frame limit holds whatever the offsets add. */
 const SPANS_PER_GRANT_MAX = 8_192;
@@ -126,7 +128,7 @@ export class Granter {
       running: Math.min(held, Math.max(0, session.slots - session.freeSlots)),
       want: session.want,
       secondsLeft: secondsLeftOf(session, this.#clock.monotonicMs()),
-      roundTripSeconds: 0.001,
+      roundTripSeconds: ROUND_TRIP_SECONDS,
       draining: session.draining,
       failureStreak: session.failureStreak,
     };
@@ -144,7 +146,7 @@ export class Granter {
       const open = this.open.get(plan.task);
       assert(open, `the shaper planned task ${plan.task}, which is not open`);
       const most = Math.min(plan.ranges, session.want);
-      session.want -= this.#lease(session, open, most, plan.picks, body);
+      session.want -= this.#lease(session, open, most, plan, body);
     }
     return body;
   }
@@ -153,7 +155,7 @@ export class Granter {
     session: Session,
     open: OpenTask,
     wanted: number,
-    picks: readonly number[] | null,
+    { picks, untried }: GrantPlan,
     body: MutableBody,
   ): number {
     const task = open.task as TaskId;
@@ -171,6 +173,12 @@ export class Granter {
       const run = this.#ledger.nextReady(task, from, most);
       if (!run) break;
       if (picks && run.first !== from) continue;
+      if (untried && run.attempts > 0) {
+        // A probe of a suspect node must not spend another range's last attempt.
+        if (++skips > SKIPS_PER_GRANT_MAX) break;
+        lowest = run.first + run.count;
+        continue;
+      }
       const changed = this.#changedInput(open.entry, run.first);
       if (changed) continue;
       const chance = chanceOf(this.#ledger, task, run, open.entry.row.spec.losses);

@@ -1,0 +1,130 @@
+/**
+ * The end of a bag, and of an allocation: once a second it looks whether slots starve while other
+ * pilots hold ranges that they have not started, and takes those back; and whether nothing that is
+ * left will ever fit a pilot's walltime, and lets it hand its node back. How many and from whom is
+ * the shaper's word; which leases is decided here, last granted first. A recalled range stays
+ * leased until the pilot's word or its expiry.
+ */
+import type { TaskId } from "../base/index.ts";
+import { STATE } from "../ledger/index.ts";
+import type { HolderSight } from "../shape/index.ts";
+import { type SpanBlock, SpanBlockBuilder } from "../wire/index.ts";
+import type { Conversations } from "./conversations.ts";
+import { ROUND_TRIP_SECONDS } from "./granter.ts";
+import type { CoreParts } from "./parts.ts";
+import { type Session, secondsLeftOf } from "./session.ts";
+
+const LOOK_MS = 1_000;
+/** A pilot is not asked again before its answer could have come. */
+const RECALL_AGAIN_MS = 5_000;
+
+export class Tail {
+  readonly #parts: CoreParts;
+  readonly #conversations: Conversations;
+  readonly #askedMs = new Map<number, number>();
+  #lookedMs = 0;
+  recalled = 0;
+  handedBack = 0;
+
+  constructor(parts: CoreParts, conversations: Conversations) {
+    this.#parts = parts;
+    this.#conversations = conversations;
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs - this.#lookedMs < LOOK_MS) return;
+    this.#lookedMs = nowMs;
+    this.#handBack();
+    const hungry = this.#hungrySlots();
+    if (hungry > 0) this.#recall(hungry, nowMs);
+  }
+
+  forget(pilot: number): void {
+    this.#askedMs.delete(pilot);
+  }
+
+  /** Free slots of pilots whose want nothing ready can meet. */
+  #hungrySlots(): number {
+    const { granter, ledger } = this.#parts;
+    for (const task of granter.open.values()) {
+      if (ledger.counts(task.task as TaskId).ready > 0) return 0;
+    }
+    let slots = 0;
+    for (const session of this.#conversations.sessions.values()) {
+      if (!session.draining && session.want > 0) slots += Math.min(session.want, session.freeSlots);
+    }
+    return slots;
+  }
+
+  #recall(hungry: number, nowMs: number): void {
+    const holders: HolderSight[] = [];
+    for (const session of this.#conversations.sessions.values()) {
+      const holder = this.#holder(session, nowMs);
+      if (holder) holders.push(holder);
+    }
+    if (holders.length === 0) return;
+    for (const order of this.#parts.shaper.recallFor(holders, hungry)) {
+      const session = [...this.#conversations.sessions.values()].find(
+        ({ pilot }) => pilot === order.pilot,
+      );
+      if (!session) continue;
+      this.#askedMs.set(session.pilot, nowMs);
+      this.recalled += order.ranges;
+      this.#conversations.recall(session.pilot, this.#lastHeld(session, order.ranges), false);
+    }
+  }
+
+  #holder(session: Session, nowMs: number): HolderSight | null {
+    const { ledger, shaper } = this.#parts;
+    const askedMs = this.#askedMs.get(session.pilot) ?? Number.NEGATIVE_INFINITY;
+    if (nowMs - askedMs < RECALL_AGAIN_MS) return null;
+    const running = Math.max(0, session.slots - session.freeSlots);
+    const unstarted = ledger.heldBy(session.pilot) - running;
+    if (unstarted <= 0) return null;
+    const task = ledger.leasesOf(session.pilot)[0]?.task;
+    return {
+      pilot: session.pilot,
+      slots: session.slots,
+      freeSlots: session.freeSlots,
+      unstarted,
+      meanSeconds: task === undefined ? 0 : shaper.costs.mean(task, session.nodeTypes[0] ?? ""),
+      roundTripSeconds: ROUND_TRIP_SECONDS,
+      secondsLeft: secondsLeftOf(session, nowMs),
+      draining: session.draining,
+    };
+  }
+
+  /** Up to `most` ranges that the pilot holds and has not started, from its newest lease back. */
+  #lastHeld(session: Session, most: number): SpanBlock[] {
+    const { ledger } = this.#parts;
+    const builders = new Map<TaskId, SpanBlockBuilder>();
+    let left = most;
+    for (const lease of ledger.leasesOf(session.pilot).reverse()) {
+      if (left <= 0) break;
+      const runs = ledger.runs(lease.task, lease.first, lease.count).reverse();
+      for (const run of runs) {
+        const end = Math.min(run.first + run.count, lease.first + lease.count);
+        const isHeld = run.state === STATE.held && run.lease === lease.id;
+        if (!isHeld || run.first >= end || left <= 0) continue;
+        const count = Math.min(left, end - run.first);
+        const builder = builders.get(lease.task) ?? new SpanBlockBuilder(lease.task);
+        builders.set(lease.task, builder);
+        builder.add(end - count, count, run.attempts + 1, Math.max(1, run.grants), lease.id);
+        left -= count;
+      }
+    }
+    return [...builders.values()].flatMap((builder) => builder.build());
+  }
+
+  /** Pilots whose walltime nothing fits any more leave, so that their cores are not held idle. */
+  #handBack(): void {
+    const { granter, shaper } = this.#parts;
+    for (const session of this.#conversations.sessions.values()) {
+      if (session.draining || session.wallEndsMs === Number.POSITIVE_INFINITY) continue;
+      const reason = shaper.handBack(granter.sightOf(session), granter.sightsFor(session));
+      if (reason === null) continue;
+      this.handedBack++;
+      this.#conversations.drain(session, reason);
+    }
+  }
+}
