@@ -6,7 +6,7 @@
  * is something to report or the want grew. At most IN_FLIGHT_MAX exchanges with reports wait for
  * verdicts; what ends meanwhile shares the next one, as commits of a group do.
  */
-import type { TaskId } from "../base/index.ts";
+import { RANGES_PER_EXCHANGE_MAX, type TaskId } from "../base/index.ts";
 import {
   blocksRanges,
   layVerdicts,
@@ -120,7 +120,8 @@ export class ExchangeLine {
     const host = this.#host;
     const sequence = ++this.#sequence;
     const take = this.#inFlight.size < IN_FLIGHT_MAX ? ITEMS_PER_EXCHANGE_MAX : 0;
-    const reports = buildReports(host.holdings.toSend(sequence, take));
+    const items = host.holdings.toSend(sequence, take, RANGES_PER_EXCHANGE_MAX);
+    const reports = buildReports(items);
     for (const { bundle } of reports) this.#announce(bundle);
     if (reports.length > 0) {
       this.#inFlight.set(sequence, { reports, sentAtMs: performance.now() });

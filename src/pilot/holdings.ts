@@ -220,11 +220,20 @@ export class Holdings {
     this.#pieces++;
   }
 
-  /** Up to `itemsMax` waiting items, sent as exchange `sequence` from now on. */
-  toSend(sequence: number, itemsMax: number): ReportItem[] {
-    const items =
-      this.#waiting.length <= itemsMax ? this.#waiting : this.#waiting.slice(0, itemsMax);
-    this.#waiting = this.#waiting.length <= itemsMax ? [] : this.#waiting.slice(itemsMax);
+  /**
+   * The oldest waiting items, at most `itemsMax` that cover at most `rangesMax` ranges together;
+   * sent as exchange `sequence` from now on.
+   */
+  toSend(sequence: number, itemsMax: number, rangesMax: number): ReportItem[] {
+    let take = 0;
+    let ranges = 0;
+    for (const { span } of this.#waiting) {
+      ranges += span.count;
+      if (take === itemsMax || ranges > rangesMax) break;
+      take++;
+    }
+    const items = this.#waiting.slice(0, take);
+    this.#waiting = this.#waiting.slice(take);
     if (items.length > 0) this.#sent.set(sequence, items);
     return items;
   }
