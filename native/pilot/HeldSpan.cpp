@@ -1,0 +1,163 @@
+/*!
+ * \file pilot/HeldSpan.cpp
+ */
+#include "pilot/HeldSpan.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "wire/Spans.hpp"
+
+namespace jumbo
+{
+namespace pilot
+{
+namespace
+{
+//---------------------------------------------------------------------------//
+constexpr std::size_t spans_per_report = 16384;
+
+//! Neighbours of one lease as one span, sorted by task and lease.
+std::vector<HeldSpan> joined(std::vector<HeldSpan> spans)
+{
+    std::sort(spans.begin(), spans.end(), [](HeldSpan const& a, HeldSpan const& b) {
+        return std::make_tuple(a.task, a.epoch, a.lease, a.first)
+               < std::make_tuple(b.task, b.epoch, b.lease, b.first);
+    });
+    std::vector<HeldSpan> out;
+    for (auto const& span : spans)
+    {
+        if (!out.empty() && out.back().task == span.task && out.back().lease_id() == span.lease_id()
+            && out.back().attempt == span.attempt && out.back().end() == span.first
+            && out.back().count + span.count <= wire::ranges_per_span_max)
+        {
+            out.back().count += span.count;
+        }
+        else
+        {
+            out.push_back(span);
+        }
+    }
+    return out;
+}
+
+wire::Span wire_span(HeldSpan const& span)
+{
+    return {span.first, span.lease, static_cast<std::uint16_t>(span.count), span.grant, span.attempt};
+}
+
+//! One report for at most \c spans_per_report spans of a group.
+void add_reports(std::vector<ReportItem const*> const& group,
+                 std::uint32_t node,
+                 std::vector<wire::Report>& out)
+{
+    for (std::size_t from = 0; from < group.size(); from += spans_per_report)
+    {
+        auto const to = std::min(group.size(), from + spans_per_report);
+        std::vector<HeldSpan> spans;
+        double wall = 0, squares = 0, longest = 0, cpu = 0;
+        for (auto i = from; i < to; ++i)
+        {
+            spans.push_back(group[i]->span);
+            wall += group[i]->wall_sum;
+            squares += group[i]->wall_squares;
+            longest = std::max(longest, group[i]->wall_max);
+            cpu += group[i]->cpu_sum;
+        }
+        auto const blocks = blocks_of(std::move(spans));
+        // One block but for firsts that lie too far apart; then the first has the sums.
+        for (std::size_t i = 0; i < blocks.size(); ++i)
+        {
+            wire::Report report;
+            report.outcome = group[0]->outcome;
+            report.spans = blocks[i];
+            report.bundle = group[0]->bundle;
+            report.reason = group[0]->reason;
+            report.node = node;
+            if (i == 0)
+            {
+                report.cost = {static_cast<float>(wall),
+                               static_cast<float>(squares),
+                               static_cast<float>(longest),
+                               static_cast<float>(cpu)};
+            }
+            out.push_back(std::move(report));
+        }
+    }
+}
+//---------------------------------------------------------------------------//
+}  // namespace
+
+//---------------------------------------------------------------------------//
+std::vector<HeldSpan> spans_of(std::vector<wire::SpanBlock> const& blocks)
+{
+    std::vector<HeldSpan> out;
+    for (auto const& block : blocks)
+    {
+        for (auto const& span : block.spans)
+        {
+            out.push_back({block.task,
+                           block.epoch,
+                           span.lease,
+                           span.first,
+                           span.count,
+                           span.grant,
+                           span.attempt});
+        }
+    }
+    return out;
+}
+
+//---------------------------------------------------------------------------//
+std::vector<wire::SpanBlock> blocks_of(std::vector<HeldSpan> spans)
+{
+    wire::SpanBlockBuilder builder;
+    for (auto const& span : joined(std::move(spans)))
+    {
+        builder.add(span.task, span.epoch, wire_span(span));
+    }
+    return builder.build();
+}
+
+//---------------------------------------------------------------------------//
+std::uint64_t count_ranges(std::vector<wire::SpanBlock> const& blocks)
+{
+    std::uint64_t total = 0;
+    for (auto const& block : blocks)
+    {
+        total += wire::count_ranges(block);
+    }
+    return total;
+}
+
+//---------------------------------------------------------------------------//
+HeldSpan common_part(HeldSpan const& span, wire::RangeIndex first, wire::RangeIndex end)
+{
+    HeldSpan part = span;
+    part.first = std::max(first, span.first);
+    auto const stop = std::min(end, span.end());
+    part.count = part.first < stop ? static_cast<std::uint32_t>(stop - part.first) : 0;
+    return part;
+}
+
+//---------------------------------------------------------------------------//
+std::vector<wire::Report> reports_of(std::vector<ReportItem> const& items, std::uint32_t node)
+{
+    using Key = std::tuple<wire::TaskId, wire::Outcome, std::uint32_t, wire::Epoch, std::string>;
+    std::map<Key, std::vector<ReportItem const*>> groups;
+    for (auto const& item : items)
+    {
+        Key key{item.span.task, item.outcome, item.bundle, item.span.epoch, item.reason};
+        groups[std::move(key)].push_back(&item);
+    }
+    std::vector<wire::Report> reports;
+    for (auto const& group : groups)
+    {
+        add_reports(group.second, node, reports);
+    }
+    return reports;
+}
+//---------------------------------------------------------------------------//
+}  // namespace pilot
+}  // namespace jumbo

@@ -1,0 +1,678 @@
+/*!
+ * \file pilot/Hub.cpp
+ */
+#include "pilot/Hub.hpp"
+
+#include <algorithm>
+
+#include "pilot/Log.hpp"
+#include "pilot/Text.hpp"
+
+namespace jumbo
+{
+namespace pilot
+{
+namespace
+{
+//---------------------------------------------------------------------------//
+constexpr char software[] = "jumbo-pilot-mpi/1";
+constexpr double state_seconds = 1;
+//! How long a takeover waits for the last ranks once enough have joined.
+constexpr double gather_seconds = 2;
+//! How long the last verdicts are awaited.
+constexpr double last_verdicts_seconds = 30;
+constexpr std::size_t columns_kept = 64;
+constexpr std::uint64_t want_max = 1000000;
+//---------------------------------------------------------------------------//
+}  // namespace
+
+//---------------------------------------------------------------------------//
+Hub::Hub(HubOptions options, Transport& transport)
+    : options_{std::move(options)}
+    , transport_{transport}
+    , connection_{{options_.access_path,
+                   options_.give_up_seconds,
+                   [this] { return this->hello(); },
+                   [this] {
+                       return wire::Heartbeat{this->free_slots(), this->seconds_left()};
+                   },
+                   [this](wire::Welcome& welcome) { this->on_welcome(welcome); },
+                   [this](wire::Message& message) { this->on_message(message); },
+                   [this] { line_.take_back(); }}}
+    , gathering_{options_.takeover}
+    , gathering_since_{monotonic_seconds()}
+{
+}
+
+//---------------------------------------------------------------------------//
+double Hub::seconds_left() const
+{
+    return wall_end_ == never ? -1 : std::max(0.0, wall_end_ - monotonic_seconds());
+}
+
+//---------------------------------------------------------------------------//
+std::uint64_t Hub::want() const
+{
+    if (draining_)
+    {
+        return 0;
+    }
+    std::uint64_t total = 0;
+    for (auto const& each : members_)
+    {
+        total += each.second.joined ? each.second.want : 0;
+    }
+    total -= std::min(total, book_.bag_ranges());
+    return std::min(total, want_max);
+}
+
+//---------------------------------------------------------------------------//
+std::uint32_t Hub::free_slots() const
+{
+    std::uint32_t total = 0;
+    for (auto const& each : members_)
+    {
+        total += each.second.joined ? each.second.free_slots : 0;
+    }
+    return total;
+}
+
+//---------------------------------------------------------------------------//
+wire::Hello Hub::hello()
+{
+    wire::Hello hello;
+    hello.pilot_id = options_.pilot_id;
+    hello.generation = options_.generation;
+    hello.software = software;
+    hello.queue = options_.queue;
+    hello.allocation = options_.allocation;
+    hello.nodes = rows_;
+    rows_changed_ = false;
+    hello.seconds_left = this->seconds_left();
+    hello.held = blocks_of(book_.all());
+    parked_ = this->want();
+    hello.want = parked_;
+    hello.free_slots = this->free_slots();
+    return hello;
+}
+
+//---------------------------------------------------------------------------//
+void Hub::on_welcome(wire::Welcome& welcome)
+{
+    lease_term_seconds_ = 1e-3 * welcome.lease_term_ms;
+    sequence_ = 0;
+    started_.clear();
+    this->recall(spans_of(welcome.refused), true, false);
+    for (auto const& notice : notices_)
+    {
+        if (line_.names(notice.first))
+        {
+            connection_.send(notice.second);
+        }
+    }
+    // The engine may have lost any of these words, or died before it kept them.
+    auto const running = book_.started();
+    if (!running.empty())
+    {
+        connection_.send(wire::Started{blocks_of(running)});
+    }
+    this->on_grant(welcome.grant);
+    if (draining_)
+    {
+        connection_.send(wire::Drain{drain_reason_, this->seconds_left()});
+    }
+    state_at_ = 0;
+}
+
+//---------------------------------------------------------------------------//
+void Hub::on_message(wire::Message& message)
+{
+    if (auto const* grant = std::get_if<wire::Grant>(&message))
+    {
+        this->on_grant(grant->body);
+    }
+    else if (auto const* verdicts = std::get_if<wire::Verdicts>(&message))
+    {
+        this->on_verdicts(*verdicts);
+    }
+    else if (auto const* recall = std::get_if<wire::Recall>(&message))
+    {
+        this->recall(spans_of(recall->spans), recall->stop, true);
+    }
+    else if (auto const* drain = std::get_if<wire::Drain>(&message))
+    {
+        this->drain(drain->reason, drain->seconds_left, Exit::ok);
+    }
+    else if (auto const* bye = std::get_if<wire::Bye>(&message))
+    {
+        connection_.restart("the engine said bye: " + bye->reason);
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::on_grant(wire::GrantBody const& body)
+{
+    catalog_.learn(body);
+    book_.add(spans_of(body.spans));
+    auto const ranges = count_ranges(body.spans);
+    parked_ -= std::min(parked_, ranges);
+    if (catalog_.columns() > prune_at_)
+    {
+        catalog_.prune([this](wire::TaskId task, wire::RangeIndex first, wire::RangeIndex end) {
+            return book_.overlaps(task, first, end);
+        });
+        prune_at_ = 2 * catalog_.columns() + columns_kept;
+    }
+    if (draining_)
+    {
+        this->give_back(book_.take_bag());
+    }
+    this->distribute();
+}
+
+//---------------------------------------------------------------------------//
+void Hub::on_verdicts(wire::Verdicts const& verdicts)
+{
+    bool const fits = line_.answer(
+        verdicts.sequence,
+        verdicts.runs,
+        [this](Parcel const& parcel, std::vector<wire::VerdictRun> runs) {
+            for (auto const& report : parcel.reports)
+            {
+                for (auto const& span : spans_of({report.spans}))
+                {
+                    book_.settle(span);
+                }
+            }
+            auto const member = members_.find(parcel.rank);
+            if (member != members_.end() && member->second.joined
+                && member->second.session == parcel.session)
+            {
+                transport_.send(parcel.rank,
+                                Lane::to_node,
+                                wire::Verdicts{parcel.sequence, std::move(runs)});
+            }
+        });
+    if (!fits)
+    {
+        connection_.restart("verdicts did not fit the exchange that they answer");
+    }
+}
+
+//---------------------------------------------------------------------------//
+//! Take ranges back from the bag (\c report: the engine awaits a word) and from the ranks.
+void Hub::recall(std::vector<HeldSpan> const& spans, bool stop, bool report)
+{
+    std::map<int, std::vector<HeldSpan>> owners;
+    for (auto const& span : spans)
+    {
+        auto const bag = book_.take_from_bag(span);
+        if (report)
+        {
+            this->give_back(bag);
+        }
+        for (auto& each : book_.owners(span))
+        {
+            auto& list = owners[each.first];
+            list.insert(list.end(), each.second.begin(), each.second.end());
+        }
+    }
+    for (auto& each : owners)
+    {
+        transport_.send(
+            each.first, Lane::to_node, wire::Recall{blocks_of(std::move(each.second)), stop});
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::give_back(std::vector<HeldSpan> const& spans)
+{
+    std::vector<ReportItem> items;
+    for (auto const& span : spans)
+    {
+        items.push_back(returned_item(span));
+        book_.assign(-1, span);
+        book_.mark(-1, span, Book::State::reported);
+    }
+    line_.add({-1, 0, 0, reports_of(items, 0)});
+}
+
+//---------------------------------------------------------------------------//
+void Hub::report_lost(std::vector<HeldSpan> const& spans, std::string const& why, std::uint32_t row)
+{
+    std::vector<ReportItem> items;
+    for (auto const& span : spans)
+    {
+        auto item = returned_item(span);
+        item.outcome = wire::Outcome::lost;
+        item.reason = clip_reason(why);
+        items.push_back(std::move(item));
+        book_.assign(-1, span);
+        book_.mark(-1, span, Book::State::reported);
+    }
+    line_.add({-1, 0, 0, reports_of(items, row)});
+}
+
+//---------------------------------------------------------------------------//
+void Hub::receive(int from, wire::Message& message, double now)
+{
+    if (auto const* hello = std::get_if<wire::Hello>(&message))
+    {
+        this->on_hello(from, *hello, now);
+        return;
+    }
+    auto& member = members_[from];
+    if (!member.joined)
+    {
+        // It was dropped, or belongs to the hub before: it must say what it holds first.
+        transport_.send(from, Lane::to_node, wire::Fault{"timed_out", "say hello again"});
+        return;
+    }
+    member.heard_at = now;
+    if (auto* exchange = std::get_if<wire::Exchange>(&message))
+    {
+        this->on_exchange(from, member, *exchange);
+    }
+    else if (auto const* started = std::get_if<wire::Started>(&message))
+    {
+        for (auto const& span : spans_of(started->spans))
+        {
+            book_.mark(from, span, Book::State::started);
+            started_.push_back(span);
+        }
+    }
+    else if (auto const* beat = std::get_if<wire::Heartbeat>(&message))
+    {
+        member.free_slots = beat->free_slots;
+    }
+    else if (auto* notice = std::get_if<wire::BundleNotice>(&message))
+    {
+        notice->node = member.row;
+        notices_[notice->number] = *notice;
+        connection_.send(*notice);
+    }
+    else if (std::get_if<wire::Drain>(&message))
+    {
+        member.draining = true;
+        member.want = 0;
+        rows_[member.row].slots = 0;
+        rows_changed_ = true;
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::on_hello(int from, wire::Hello const& hello, double now)
+{
+    auto& member = members_[from];
+    bool const known = member.session > 0;
+    if (!known)
+    {
+        member.row = static_cast<std::uint32_t>(rows_.size());
+        rows_.push_back(hello.nodes.empty() ? wire::NodeResources{} : hello.nodes[0]);
+    }
+    else if (!hello.nodes.empty())
+    {
+        rows_[member.row] = hello.nodes[0];
+    }
+    rows_changed_ = true;
+    auto const row = member.row;
+    auto const session = member.session + 1;
+    member = Member{};
+    member.joined = true;
+    member.row = row;
+    member.session = session;
+    member.want = hello.want;
+    member.free_slots = hello.free_slots;
+    member.heard_at = now;
+    wire::Welcome welcome;
+    welcome.engine_id = options_.pilot_id;
+    welcome.session = options_.generation;
+    auto const held = spans_of(hello.held);
+    std::vector<HeldSpan> refused;
+    for (auto const& span : held)
+    {
+        if (gathering_)
+        {
+            book_.assign(from, span);
+            continue;
+        }
+        auto const foreign = book_.foreign(from, span);
+        refused.insert(refused.end(), foreign.begin(), foreign.end());
+    }
+    auto const left = book_.leave(from, held);
+    book_.put_back(left.unstarted);
+    this->report_lost(left.started, "its rank forgot it", row);
+    welcome.refused = blocks_of(std::move(refused));
+    transport_.send(from, Lane::to_node, std::move(welcome));
+    if (draining_)
+    {
+        transport_.send(from, Lane::to_node, wire::Drain{drain_reason_, -1});
+    }
+    state_at_ = 0;
+    this->distribute();
+}
+
+//---------------------------------------------------------------------------//
+void Hub::on_exchange(int from, Member& member, wire::Exchange& exchange)
+{
+    member.want = member.draining ? 0 : exchange.want;
+    member.free_slots = exchange.free_slots;
+    for (auto& report : exchange.reports)
+    {
+        report.node = member.row;
+        for (auto const& span : spans_of({report.spans}))
+        {
+            book_.mark(from, span, Book::State::reported);
+        }
+    }
+    line_.add({from, member.session, exchange.sequence, std::move(exchange.reports)});
+    this->distribute();
+}
+
+//---------------------------------------------------------------------------//
+//! Share the bag out by what the ranks want.
+void Hub::distribute()
+{
+    if (draining_)
+    {
+        return;
+    }
+    std::uint64_t wanted = 0;
+    for (auto const& each : members_)
+    {
+        wanted += each.second.joined ? each.second.want : 0;
+    }
+    auto const there = book_.bag_ranges();
+    if (wanted == 0 || there == 0)
+    {
+        return;
+    }
+    auto left = std::min(there, wanted);
+    for (int pass = 0; pass < 2 && left > 0; ++pass)
+    {
+        for (auto& each : members_)
+        {
+            auto& member = each.second;
+            if (!member.joined || member.want == 0)
+            {
+                continue;
+            }
+            // First everybody's share, rounded down; what is left over goes one by one.
+            auto const share = pass == 1         ? 1
+                               : there >= wanted ? member.want
+                                                 : member.want * there / wanted;
+            auto const count = std::min({left, member.want, share});
+            if (count > 0)
+            {
+                left -= count;
+                this->give(each.first, member, book_.take(count));
+            }
+        }
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::give(int rank, Member& member, std::vector<HeldSpan> const& spans)
+{
+    wire::Grant grant;
+    std::vector<HeldSpan> told;
+    auto const tell_once = [&member](wire::TaskId task, std::uint32_t const* file) {
+        return file ? member.told_files.insert({task, *file}).second
+                    : member.told_tasks.insert(task).second;
+    };
+    for (auto const& span : spans)
+    {
+        if (catalog_.describe(span, tell_once, grant.body))
+        {
+            told.push_back(span);
+            book_.assign(rank, span);
+            member.want -= std::min<std::uint64_t>(member.want, span.count);
+        }
+        else
+        {
+            // Held since before a takeover: this hub was never told what it is.
+            this->give_back({span});
+        }
+    }
+    grant.body.spans = blocks_of(std::move(told));
+    if (!grant.body.spans.empty())
+    {
+        transport_.send(rank, Lane::to_node, std::move(grant));
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::drop_rank(int rank, std::string const& why)
+{
+    auto& member = members_[rank];
+    auto const name = rows_[member.row].name;
+    log_line("rank " + std::to_string(rank) + " on " + name + " is dropped: " + why);
+    member.joined = false;
+    member.want = 0;
+    rows_[member.row].slots = 0;
+    rows_changed_ = true;
+    auto const left = book_.leave(rank);
+    this->report_lost(left.started, "rank on node " + name + " is gone (" + why + ")", member.row);
+    book_.put_back(left.unstarted);
+    if (draining_)
+    {
+        this->give_back(book_.take_bag());
+    }
+    this->distribute();
+}
+
+//---------------------------------------------------------------------------//
+void Hub::watch_ranks(double now)
+{
+    for (auto const& each : members_)
+    {
+        if (each.second.joined && now - each.second.heard_at > options_.silence_seconds)
+        {
+            this->drop_rank(each.first, "it was silent for too long");
+        }
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::slept(double now)
+{
+    for (auto& each : members_)
+    {
+        each.second.heard_at = now;
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::exchange()
+{
+    wire::Exchange exchange;
+    exchange.sequence = ++sequence_;
+    if (!line_.full())
+    {
+        exchange.reports = line_.take(exchange.sequence);
+    }
+    parked_ = this->want();
+    exchange.want = parked_;
+    exchange.free_slots = this->free_slots();
+    exchange.seconds_left = this->seconds_left();
+    connection_.send(exchange);
+}
+
+//---------------------------------------------------------------------------//
+//! Send what is due: started, then reports, then wants.
+void Hub::flush()
+{
+    if (!connection_.ready())
+    {
+        started_.clear();
+        return;
+    }
+    if (rows_changed_)
+    {
+        rows_changed_ = false;
+        connection_.send(wire::Resources{rows_, this->seconds_left()});
+    }
+    if (!started_.empty())
+    {
+        connection_.send(wire::Started{blocks_of(std::move(started_))});
+        started_.clear();
+    }
+    while (line_.waits() && !line_.full())
+    {
+        this->exchange();
+    }
+    auto const wanted = this->want();
+    if (wanted > parked_ || (wanted == 0 && parked_ > 0))
+    {
+        this->exchange();
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::tell_state(double now)
+{
+    if (now < state_at_)
+    {
+        return;
+    }
+    state_at_ = now + state_seconds;
+    HubState state;
+    state.term = options_.generation;
+    bool const away = !connection_.ready() && now - connection_.heard_at() > lease_term_seconds_;
+    state.paused = gathering_ || away ? 1 : 0;
+    state.seconds_left = this->seconds_left();
+    for (int rank = 0; rank < transport_.size(); ++rank)
+    {
+        transport_.send(rank, state);
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::drain(std::string const& reason, double seconds, Exit code)
+{
+    if (!draining_)
+    {
+        draining_ = true;
+        drain_reason_ = reason;
+        exit_code_ = code;
+        this->give_back(book_.take_bag());
+        connection_.send(wire::Drain{reason, seconds < 0 ? this->seconds_left() : seconds});
+    }
+    for (auto const& each : members_)
+    {
+        if (each.second.joined)
+        {
+            transport_.send(
+                each.first, Lane::to_node, wire::Drain{reason, seconds < 0 ? -1 : seconds});
+        }
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::start_if_gathered(double now)
+{
+    auto const joined = std::count_if(
+        members_.begin(), members_.end(), [](auto const& each) { return each.second.joined; });
+    auto const others = static_cast<int>(joined) - (members_.count(transport_.rank()) ? 1 : 0);
+    double const waited = now - gathering_since_;
+    bool const enough = others >= options_.quorum && waited > gather_seconds;
+    if (others >= options_.others || enough || waited > 3 * options_.silence_seconds)
+    {
+        log_line("taking over the session with " + std::to_string(joined) + " ranks, generation "
+                 + std::to_string(options_.generation));
+        gathering_ = false;
+        state_at_ = 0;
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::end_if_drained(double now)
+{
+    bool const all_drain = !members_.empty()
+                           && std::all_of(members_.begin(), members_.end(), [](auto const& each) {
+                                  return !each.second.joined || each.second.draining;
+                              });
+    if (all_drain && !draining_)
+    {
+        this->drain("all its nodes drain", -1, Exit::ok);
+    }
+    if (!draining_)
+    {
+        return;
+    }
+    if (book_.empty() && line_.empty())
+    {
+        this->end(exit_code_, drain_reason_);
+        return;
+    }
+    // Nothing runs any more, but the engine does not answer.
+    bool const idle = book_.assigned() == 0;
+    drained_since_ = idle && !connection_.ready() ? std::min(drained_since_, now) : never;
+    double const patience = wall_end_ == never ? last_verdicts_seconds
+                                               : std::min(last_verdicts_seconds, wall_end_ - now - 1);
+    if (drained_since_ != never && now - drained_since_ > patience)
+    {
+        this->end(Exit::unreachable, "the last verdicts did not come");
+    }
+}
+
+//---------------------------------------------------------------------------//
+void Hub::end(Exit code, std::string const& reason)
+{
+    connection_.send(wire::Bye{reason.substr(0, 500)});
+    connection_.poll(monotonic_seconds());
+    HubState state;
+    state.kind = HubState::leave;
+    state.term = options_.generation;
+    state.exit_code = static_cast<std::uint32_t>(code);
+    for (int rank = 0; rank < transport_.size(); ++rank)
+    {
+        transport_.send(rank, state);
+    }
+    ending_ = Ending{code, reason};
+}
+
+//---------------------------------------------------------------------------//
+bool Hub::poll(double now)
+{
+    if (ending_ || superseded_)
+    {
+        return false;
+    }
+    if (gathering_)
+    {
+        this->tell_state(now);
+        this->start_if_gathered(now);
+        return false;
+    }
+    // The first hello waits for this rank's own node, which is a matter of microseconds.
+    bool moved = !members_.empty() && connection_.poll(now);
+    this->watch_ranks(now);
+    this->flush();
+    moved = connection_.poll(now) || moved;
+    this->tell_state(now);
+    this->end_if_drained(now);
+    if (auto const& ending = connection_.ending(); ending && !ending_)
+    {
+        if (ending->code == Exit::conflict && transport_.size() > 1)
+        {
+            log_line("another process has taken over: " + ending->reason);
+            connection_.close();
+            superseded_ = true;
+        }
+        else
+        {
+            this->end(ending->code, ending->reason);
+        }
+    }
+    return moved;
+}
+
+//---------------------------------------------------------------------------//
+double Hub::next_deadline() const
+{
+    return std::min(connection_.next_deadline(), state_at_);
+}
+//---------------------------------------------------------------------------//
+}  // namespace pilot
+}  // namespace jumbo

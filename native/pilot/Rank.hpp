@@ -1,0 +1,71 @@
+/*!
+ * \file pilot/Rank.hpp
+ * \brief One process of the pilot: its node, the hub if it holds it, and the loop of both.
+ *
+ * One thread waits for everything by one ppoll. MPI has no descriptor to wait for, so with several
+ * ranks the wait is a sleep that grows from 50 us to 3 ms while nothing moves.
+ *
+ * When the hub is silent, each rank turns to the lowest rank that it does not think dead, and says
+ * hello there: that hello is a vote. The rank that is turned to by enough of the others takes the
+ * session with the engine over, under the same identity and a higher generation. The hub with the
+ * highest generation counts; whoever hears of one leaves its own.
+ */
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "pilot/Hub.hpp"
+#include "pilot/Node.hpp"
+#include "pilot/Options.hpp"
+#include "pilot/SpoolDelivery.hpp"
+#include "pilot/WallTime.hpp"
+
+namespace jumbo
+{
+namespace pilot
+{
+//---------------------------------------------------------------------------//
+class Rank
+{
+  public:
+    Rank(Options options, Transport& transport);
+
+    //! Work until it is over.
+    Ending run();
+
+  private:
+    Options options_;
+    Transport& transport_;
+    std::string work_dir_;
+    Node node_;
+    std::unique_ptr<Hub> hub_;
+    WallTime wall_;
+    std::unique_ptr<SpoolDelivery> delivery_;
+    std::set<int> dead_;
+    double looked_at_;
+    double idle_sleep_;
+    double orphaned_since_{never};
+    int signals_seen_{0};
+    double first_signal_at_{never};
+    double stop_by_{never};
+    pid_t parent_;
+    std::optional<Ending> ending_;
+
+    static NodeOptions node_options(Options const& options, std::string const& work_dir);
+    void become_hub(std::uint32_t generation, bool takeover);
+    bool take_mail(double now);
+    void on_state(int from, HubState const& state, double now);
+    void watch_hub(double now);
+    void watch_signals(double now);
+    void watch_sleep(double now);
+    bool poll(double now);
+    void wait(double now, bool moved);
+    void leave();
+};
+
+//! Handlers for SIGTERM, SIGINT, SIGUSR1 (counted), SIGCHLD (wakes the wait), SIGPIPE (ignored).
+void install_signal_handlers();
+//---------------------------------------------------------------------------//
+}  // namespace pilot
+}  // namespace jumbo
