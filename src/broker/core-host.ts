@@ -15,7 +15,9 @@ import {
   FrameGatherer,
   type FromCore,
   forEachFrame,
+  packed,
   type ToCore,
+  unpacked,
 } from "./port.ts";
 import type { RecoverySummary } from "./recovery.ts";
 
@@ -31,12 +33,18 @@ export interface PlainError {
   readonly subject: string | undefined;
 }
 
+/**
+ * A bare ArrayBuffer is a packed batch (port.ts) with nothing but frames: most messages are, and
+ * cloning an object around it would cost more than the rest of the crossing.
+ */
 export type ToHost =
+  | ArrayBuffer
   | { readonly kind: "batch"; readonly batch: ToCore }
   | { readonly kind: "ask"; readonly id: number; readonly name: CommandName; readonly ask: unknown }
   | { readonly kind: "stop" };
 
 export type FromHost =
+  | ArrayBuffer
   | {
       readonly kind: "ready";
       readonly engineId: string;
@@ -57,7 +65,7 @@ export class CoreHost {
   readonly #core: Core;
   readonly #store: Store;
   readonly #post: (message: FromHost) => void;
-  readonly #frames = new FrameGatherer();
+  readonly #gatherer = new FrameGatherer();
   #closing: number[] = [];
   #flushing = false;
   readonly #timer: NodeJS.Timeout;
@@ -98,7 +106,7 @@ export class CoreHost {
         store,
         inputs: new DiskInputs(),
         send: (connection, frame) => {
-          this.#frames.add(connection, frame);
+          this.#gatherer.add(connection, frame);
           this.#flushSoon();
         },
         close: (connection) => {
@@ -116,21 +124,26 @@ export class CoreHost {
   }
 
   receive(message: ToHost): void {
-    if (message.kind === "batch") this.#batch(message.batch);
+    if (message instanceof ArrayBuffer) this.#frames(unpacked(message));
+    else if (message.kind === "batch") this.#batch(message.batch);
     else if (message.kind === "ask") this.#ask(message.id, message.name, message.ask);
     else void this.#stop();
   }
 
   #batch(batch: ToCore): void {
     for (const { connection, peer } of batch.opened) this.#core.opened(connection, peer);
-    if (batch.frames) {
-      forEachFrame(batch.frames as FrameBatch, (connection, payload) =>
-        this.#core.receive(connection, payload),
-      );
-    }
+    if (batch.frames) forEachFrame(batch.frames, this.#receiveFrame);
     for (const connection of batch.closed) this.#core.closed(connection);
     this.#core.endOfBatch();
   }
+
+  #frames(frames: FrameBatch): void {
+    forEachFrame(frames, this.#receiveFrame);
+    this.#core.endOfBatch();
+  }
+
+  readonly #receiveFrame = (connection: number, payload: Uint8Array): void =>
+    this.#core.receive(connection, payload);
 
   #ask(id: number, name: CommandName, ask: unknown): void {
     this.#core.ask(name, ask as CommandMap[typeof name]["ask"], {
@@ -143,13 +156,20 @@ export class CoreHost {
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      const close = this.#closing;
-      this.#closing = [];
-      this.#post({ kind: "batch", batch: { frames: this.#frames.take(), close } });
-    });
+    queueMicrotask(this.#flush);
   }
+
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    const frames = this.#gatherer.take();
+    const close = this.#closing;
+    if (close.length === 0) {
+      if (frames) this.#post(packed(frames));
+      return;
+    }
+    this.#closing = [];
+    this.#post({ kind: "batch", batch: { frames, close } });
+  };
 
   async #stop(): Promise<void> {
     clearInterval(this.#timer);

@@ -3,20 +3,39 @@ import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../base/index.ts";
 import { CoreHost, type FromHost, type HostOptions, type ToHost } from "./core-host.ts";
 
+export interface WorkerData {
+  readonly options: HostOptions;
+  /** Int32: bytes of frames posted and not processed yet; this side takes off. */
+  readonly backlog: SharedArrayBuffer;
+}
+
 const port = parentPort;
 assert(port, "core-worker.ts runs as a worker thread only");
+const { options, backlog } = workerData as WorkerData;
+const backlogBytes = new Int32Array(backlog);
 
 function post(message: FromHost): void {
-  const bytes = message.kind === "batch" ? message.batch.frames?.bytes : undefined;
-  port?.postMessage(message, bytes ? [bytes.buffer as ArrayBuffer] : []);
+  if (message instanceof ArrayBuffer) port?.postMessage(message, [message]);
+  else port?.postMessage(message);
+}
+
+function receive(message: ToHost): void {
+  host?.receive(message);
+  const bytes = bytesOf(message);
+  if (bytes > 0) Atomics.sub(backlogBytes, 0, bytes);
+}
+
+function bytesOf(message: ToHost): number {
+  if (message instanceof ArrayBuffer) return message.byteLength;
+  return message.kind === "batch" ? (message.batch.frames?.bytes.length ?? 0) : 0;
 }
 
 const waiting: ToHost[] = [];
 let host: CoreHost | null = null;
 port.on("message", (message: ToHost) => {
-  if (host) host.receive(message);
+  if (host) receive(message);
   else waiting.push(message);
-  if (message.kind === "stop") port.unref();
+  if (!(message instanceof ArrayBuffer) && message.kind === "stop") port.unref();
 });
-host = await CoreHost.start(workerData as HostOptions, post);
-for (const message of waiting) host?.receive(message);
+host = await CoreHost.start(options, post);
+for (const message of waiting) receive(message);

@@ -6,8 +6,9 @@ import { Worker } from "node:worker_threads";
 import { JumboError } from "../base/index.ts";
 import type { CommandMap, CommandName, EngineClient, EngineEvent } from "./commands.ts";
 import { CoreHost, type FromHost, type HostOptions, type ToHost } from "./core-host.ts";
+import type { WorkerData } from "./core-worker.ts";
 import type { CoreOptions } from "./parts.ts";
-import type { CorePort, FromCore } from "./port.ts";
+import { type CorePort, type FromCore, packed, unpacked } from "./port.ts";
 import type { RecoverySummary } from "./recovery.ts";
 
 export interface EngineOptions {
@@ -27,6 +28,8 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
+const NONE: readonly number[] = [];
+
 interface Pending {
   resolve(answer: unknown): void;
   reject(error: JumboError): void;
@@ -34,7 +37,9 @@ interface Pending {
 
 /** Both ways to run a core look like this from here. */
 interface Link {
-  send(message: ToHost, transfer: ArrayBuffer[]): void;
+  send(message: ToHost): void;
+  /** Bytes of frames sent and not processed yet. */
+  backlogBytes(): number;
   end(): Promise<void>;
 }
 
@@ -54,6 +59,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     recovery,
     client: handle,
     port: {
+      get backlogBytes() {
+        return handle.link?.backlogBytes() ?? 0;
+      },
       post: (batch) => handle.postBatch(batch),
       onBatch: (listener) => handle.onBatch(listener),
     },
@@ -91,7 +99,7 @@ class Handle implements EngineClient {
       }
       const id = this.#nextId++;
       this.#pending.set(id, { resolve: resolve as (answer: unknown) => void, reject });
-      this.link.send({ kind: "ask", id, name, ask }, []);
+      this.link.send({ kind: "ask", id, name, ask });
     });
   }
 
@@ -101,8 +109,9 @@ class Handle implements EngineClient {
   }
 
   postBatch(batch: Parameters<CorePort["post"]>[0]): void {
-    const bytes = batch.frames?.bytes.buffer;
-    this.link?.send({ kind: "batch", batch }, bytes ? [bytes as ArrayBuffer] : []);
+    const { frames, opened, closed } = batch;
+    const isBare = frames !== null && opened.length === 0 && closed.length === 0;
+    this.link?.send(isBare ? packed(frames) : { kind: "batch", batch });
   }
 
   onBatch(listener: (batch: FromCore) => void): void {
@@ -115,7 +124,7 @@ class Handle implements EngineClient {
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve;
     });
-    link.send({ kind: "stop" }, []);
+    link.send({ kind: "stop" });
     await stopped;
     this.link = null;
     await link.end();
@@ -123,6 +132,10 @@ class Handle implements EngineClient {
   }
 
   receive(message: FromHost): void {
+    if (message instanceof ArrayBuffer) {
+      this.#batchListener({ frames: unpacked(message), close: NONE });
+      return;
+    }
     switch (message.kind) {
       case "ready":
         this.#onReady?.(message);
@@ -188,6 +201,8 @@ function inlineLink(options: HostOptions, receive: (message: FromHost) => void):
       if (host) host.receive(message);
       else waiting.push(message);
     },
+    // What is sent is processed before `send` returns.
+    backlogBytes: () => 0,
     end: async () => {},
   };
 }
@@ -195,7 +210,9 @@ function inlineLink(options: HostOptions, receive: (message: FromHost) => void):
 function workerLink(options: HostOptions, receive: (message: FromHost) => void): Link {
   const here = import.meta.url;
   const file = new URL(here.endsWith(".ts") ? "./core-worker.ts" : "./core-worker.js", here);
-  const worker = new Worker(file, { workerData: options, name: "core" });
+  const backlog = new Int32Array(new SharedArrayBuffer(4));
+  const workerData: WorkerData = { options, backlog: backlog.buffer };
+  const worker = new Worker(file, { workerData, name: "core" });
   worker.on("message", receive);
   worker.on("error", (error: Error) => {
     receive({
@@ -211,7 +228,17 @@ function workerLink(options: HostOptions, receive: (message: FromHost) => void):
     });
   });
   return {
-    send: (message, transfer) => worker.postMessage(message, transfer),
+    send: (message) => {
+      if (message instanceof ArrayBuffer) {
+        Atomics.add(backlog, 0, message.byteLength);
+        worker.postMessage(message, [message]);
+        return;
+      }
+      if (message.kind === "batch")
+        Atomics.add(backlog, 0, message.batch.frames?.bytes.length ?? 0);
+      worker.postMessage(message);
+    },
+    backlogBytes: () => Atomics.load(backlog, 0),
     // The store is closed by now: ending the thread can't tear a write in flight.
     end: async () => {
       await worker.terminate();

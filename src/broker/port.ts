@@ -9,6 +9,8 @@
  * the whole frame as it goes to the socket.
  */
 
+import { assert } from "../base/index.ts";
+
 export interface FrameBatch {
   /** Connection of each frame. */
   readonly connections: Uint32Array;
@@ -36,43 +38,104 @@ export interface FromCore {
 }
 
 export interface CorePort {
+  /** Bytes of frames that were posted and that the core has not looked at yet. */
+  readonly backlogBytes: number;
   post(batch: ToCore): void;
   onBatch(listener: (batch: FromCore) => void): void;
 }
 
-/** Gathers frames of one tick into a batch; `take` hands over a fresh buffer each time. */
+/**
+ * Gathers frames of one tick into a batch; `take` hands over a fresh buffer each time. A frame is
+ * copied as it comes, so that nobody has to keep it. The batch's three parts lie in ONE buffer,
+ *
+ *   | bytes | padding to 4 | connections | ends | number of frames u32 | bytes u32 |
+ *
+ * which crosses to another thread as it is: `packed` and `unpacked` below cost nothing a frame.
+ */
 export class FrameGatherer {
-  #connections: number[] = [];
-  #frames: Uint8Array[] = [];
-  #bytes = 0;
+  #connections = new Uint32Array(64);
+  #ends = new Uint32Array(64);
+  #bytes = new Uint8Array(4096);
+  #size = 0;
+  #filled = 0;
 
   get size(): number {
-    return this.#frames.length;
+    return this.#size;
   }
 
   add(connection: number, frame: Uint8Array): void {
-    this.#connections.push(connection);
-    this.#frames.push(frame);
-    this.#bytes += frame.length;
+    if (this.#size === this.#ends.length) this.#growFrames();
+    const filled = this.#filled + frame.length;
+    if (filled > this.#bytes.length) this.#growBytes(filled);
+    this.#bytes.set(frame, this.#filled);
+    this.#filled = filled;
+    this.#connections[this.#size] = connection;
+    this.#ends[this.#size] = filled;
+    this.#size++;
   }
 
   take(): FrameBatch | null {
-    if (this.#frames.length === 0) return null;
-    const bytes = new Uint8Array(this.#bytes);
-    const ends = new Uint32Array(this.#frames.length);
-    let at = 0;
-    for (let i = 0; i < this.#frames.length; i++) {
-      const frame = this.#frames[i] as Uint8Array;
-      bytes.set(frame, at);
-      at += frame.length;
-      ends[i] = at;
-    }
-    const connections = Uint32Array.from(this.#connections);
-    this.#connections = [];
-    this.#frames = [];
-    this.#bytes = 0;
+    const size = this.#size;
+    if (size === 0) return null;
+    const filled = this.#filled;
+    const tableAt = tableStart(filled);
+    const buffer = new ArrayBuffer(tableAt + 8 * size + TRAILER_BYTES);
+    const bytes = new Uint8Array(buffer, 0, filled);
+    bytes.set(this.#bytes.subarray(0, filled));
+    const connections = new Uint32Array(buffer, tableAt, size);
+    connections.set(this.#connections.subarray(0, size));
+    const ends = new Uint32Array(buffer, tableAt + 4 * size, size);
+    ends.set(this.#ends.subarray(0, size));
+    new Uint32Array(buffer, tableAt + 8 * size, 2).set([size, filled]);
+    this.#size = 0;
+    this.#filled = 0;
+    if (this.#bytes.length > KEEP_BYTES_MAX) this.#bytes = new Uint8Array(4096);
     return { connections, ends, bytes };
   }
+
+  #growFrames(): void {
+    const connections = new Uint32Array(2 * this.#ends.length);
+    connections.set(this.#connections);
+    this.#connections = connections;
+    const ends = new Uint32Array(2 * this.#ends.length);
+    ends.set(this.#ends);
+    this.#ends = ends;
+  }
+
+  #growBytes(least: number): void {
+    const grown = new Uint8Array(Math.max(least, 2 * this.#bytes.length));
+    grown.set(this.#bytes.subarray(0, this.#filled));
+    this.#bytes = grown;
+  }
+}
+
+const TRAILER_BYTES = 8;
+/** Bytes that an idle gatherer keeps. */
+const KEEP_BYTES_MAX = 4 * 1024 * 1024;
+
+function tableStart(bytes: number): number {
+  return (bytes + 3) & ~3;
+}
+
+/** The one buffer of a batch that `FrameGatherer.take` made. */
+export function packed(batch: FrameBatch): ArrayBuffer {
+  const { buffer } = batch.bytes;
+  const due = tableStart(batch.bytes.length) + 8 * batch.ends.length + TRAILER_BYTES;
+  const whole = batch.connections.buffer === buffer && buffer.byteLength === due;
+  assert(whole && buffer instanceof ArrayBuffer, "a batch was not made by a gatherer");
+  return buffer;
+}
+
+export function unpacked(buffer: ArrayBuffer): FrameBatch {
+  const trailer = new Uint32Array(buffer, buffer.byteLength - TRAILER_BYTES, 2);
+  const size = trailer[0] as number;
+  const filled = trailer[1] as number;
+  const tableAt = tableStart(filled);
+  return {
+    connections: new Uint32Array(buffer, tableAt, size),
+    ends: new Uint32Array(buffer, tableAt + 4 * size, size),
+    bytes: new Uint8Array(buffer, 0, filled),
+  };
 }
 
 /** Calls `visit` for each frame of a batch, in order. */

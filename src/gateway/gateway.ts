@@ -10,16 +10,14 @@
  */
 import type { Socket } from "node:net";
 import { assert, type PilotAddress } from "../base/index.ts";
-import { type CorePort, FrameGatherer, type FromCore, forEachFrame } from "../broker/index.ts";
+import { type CorePort, type FrameBatch, FrameGatherer, type FromCore } from "../broker/index.ts";
 import { GatewayCounters } from "./counters.ts";
 import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
 import { type Listener, openListener } from "./listener.ts";
 import { Peer } from "./peer.ts";
 
-/** A core's port that may say how many bytes of frames it has not looked at yet. */
-export interface GatewayPort extends CorePort {
-  readonly backlogBytes?: number;
-}
+/** What a gateway needs of a core. */
+export type GatewayPort = CorePort;
 
 export interface GatewayOptions {
   readonly listen: readonly PilotAddress[];
@@ -39,10 +37,7 @@ export class Gateway {
   readonly #port: GatewayPort;
   readonly #limits: GatewayLimits;
   readonly #peers = new Map<number, Peer>();
-  /** Connections that the core was told of, with their first frame, and has not closed. */
-  readonly #known = new Set<number>();
   readonly #gatherer = new FrameGatherer();
-  readonly #touched: Peer[] = [];
   #listeners: Listener[] = [];
   #opened: { connection: number; peer: string }[] = [];
   #closed: number[] = [];
@@ -132,8 +127,8 @@ export class Gateway {
   }
 
   #frame(peer: Peer, payload: Uint8Array): void {
-    if (!this.#known.has(peer.connection)) {
-      this.#known.add(peer.connection);
+    if (!peer.told) {
+      peer.told = true;
       this.#opened.push({ connection: peer.connection, peer: peer.name });
     }
     this.#gatherer.add(peer.connection, payload);
@@ -144,7 +139,7 @@ export class Gateway {
     this.counters.connections--;
     this.counters.closed++;
     this.#peers.delete(peer.connection);
-    if (!this.#known.delete(peer.connection)) return;
+    if (!peer.told) return;
     this.#closed.push(peer.connection);
     this.#plan();
   }
@@ -170,7 +165,7 @@ export class Gateway {
 
   /** Nobody is read while the core has too much before it: memory stays bounded. */
   #watchBacklog(): void {
-    const behind = (this.#port.backlogBytes ?? 0) > this.#limits.backlogBytesMax;
+    const behind = this.#port.backlogBytes > this.#limits.backlogBytesMax;
     if (behind !== this.#coreBehind) {
       this.#coreBehind = behind;
       for (const peer of this.#peers.values()) peer.setCoreBehind(behind);
@@ -179,20 +174,26 @@ export class Gateway {
   }
 
   #fromCore(batch: FromCore): void {
-    const touched = this.#touched;
-    if (batch.frames !== null) {
-      forEachFrame(batch.frames, (connection, frame) => {
-        const peer = this.#peers.get(connection);
-        if (peer === undefined) return;
-        peer.write(frame);
-        touched.push(peer);
-      });
-    }
-    for (const peer of touched) peer.flush();
-    touched.length = 0;
+    if (batch.frames !== null) this.#write(batch.frames);
     for (const connection of batch.close) {
-      this.#known.delete(connection);
-      this.#peers.get(connection)?.close();
+      const peer = this.#peers.get(connection);
+      if (peer === undefined) continue;
+      peer.told = false;
+      peer.close();
+    }
+  }
+
+  /** Frames of one peer that lie side by side go out in one write. */
+  #write({ connections, ends, bytes }: FrameBatch): void {
+    const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let begin = 0;
+    for (let i = 0; i < ends.length; ) {
+      const connection = connections[i] as number;
+      const first = i++;
+      while (i < ends.length && connections[i] === connection) i++;
+      const end = ends[i - 1] as number;
+      this.#peers.get(connection)?.write(all.subarray(begin, end), i - first);
+      begin = end;
     }
   }
 

@@ -35,12 +35,11 @@ export class Peer {
   readonly #counters: GatewayCounters;
   readonly #events: PeerEvents;
   readonly #openedMs: number;
+  /** The core was told of it, and has not closed it. */
+  told = false;
   #spoken = false;
   #closing = false;
   #gone = false;
-  #corked = false;
-  /** Older frames were still waiting when this batch's first one came. */
-  #behind = false;
   /** Why it is not read at the moment. */
   #outboxHigh = false;
   #coreBehind = false;
@@ -76,31 +75,20 @@ export class Peer {
     return this.#closing || this.#gone;
   }
 
-  /** Queues a whole frame, prefix included; `flush` sends what was queued since the last one. */
-  write(frame: Uint8Array): void {
+  /** Sends whole frames, prefixes included, that lie one behind the other in `bytes`. */
+  write(bytes: Buffer, frames: number): void {
     if (this.closing) return;
     const waiting = this.#socket.writableLength;
-    if (waiting > 0 && waiting + frame.length > this.#limits.outboxBytesMax) {
+    if (waiting > 0 && waiting + bytes.length > this.#limits.outboxBytesMax) {
       this.#counters.tooSlowOut++;
       this.#socket.destroy();
       return;
     }
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#behind = waiting > 0;
-      this.#socket.cork();
-    }
-    this.#counters.framesOut++;
-    this.#counters.bytesOut += frame.length;
-    // A frame that waits behind older ones is copied: it would keep its whole batch in memory.
-    this.#socket.write(this.#behind ? Buffer.from(frame) : frame);
-  }
-
-  flush(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#socket.uncork();
-    if (this.#socket.writableLength > this.#limits.outboxBytesMax / 2) {
+    this.#counters.framesOut += frames;
+    this.#counters.bytesOut += bytes.length;
+    // What waits behind older frames is copied: it would keep its whole batch in memory.
+    const isSent = this.#socket.write(waiting > 0 ? Buffer.from(bytes) : bytes);
+    if (!isSent && this.#socket.writableLength > this.#limits.outboxBytesMax / 2) {
       this.#outboxHigh = true;
       this.#socket.pause();
     }
@@ -109,7 +97,6 @@ export class Peer {
   /** Ends the connection once what is queued has been sent. */
   close(): void {
     if (this.closing) return;
-    this.flush();
     this.#closing = true;
     this.#closingMs = performance.now();
     this.#socket.end();
@@ -120,7 +107,7 @@ export class Peer {
   /** Says why, and ends the connection. */
   fault(code: ErrorCode, message: string): void {
     if (this.closing) return;
-    this.write(encodeFrame({ type: "fault", code, message }));
+    this.write(Buffer.from(encodeFrame({ type: "fault", code, message })), 1);
     this.close();
   }
 
