@@ -2,7 +2,7 @@
  * Puts the rooms together into a running engine: core, listeners for pilots, merge, HTTP API, and
  * the access file by which others find it. `serve` and `run` both live in one of these.
  *
- *   store DIR/   data.mdb ...     the books (LMDB)
+ *   store DIR/   store.mdb       the books (LMDB)
  *                access.json      addresses and credentials, mode 0600, replaced at each start
  *                scratch/         decompressed inputs, indexes, merge scratch
  *                pilots.sock      unix socket for pilots on this machine

@@ -366,7 +366,7 @@ export class Ledger {
     const expired = DECISION.expired;
     for (const lease of leases) {
       const end = lease.first + lease.count;
-      endOpen(this.#books, lease, lease.first, end, expired, expired, reason(lease.task));
+      endOpen(this.#books, lease, lease.first, end, expired, expired, () => reason(lease.task));
       assert(lease.open === 0, `lease ${lease.id} is closed once it is expired`);
     }
     this.#books.leases.forget(pilot);
@@ -395,7 +395,7 @@ export class Ledger {
     for (const lease of this.#books.leases.of(pilot)) {
       const spans = (listed.get(lease.id) ?? []).sort((a, b) => a.first - b.first);
       const end = lease.first + lease.count;
-      const why = reason(lease.task);
+      const why = () => reason(lease.task);
       let at = lease.first;
       for (const span of spans) {
         const to = Math.min(span.first, end);

@@ -179,7 +179,7 @@ export function endOpen(
   to: number,
   heldKind: DecisionKind,
   runningKind: DecisionKind,
-  reason: number,
+  reason: () => number,
 ): void {
   const task = books.task(lease.task);
   let runStart = from;
@@ -209,7 +209,9 @@ export function endOpen(
     }
     if (kind !== runKind) {
       if (runKind > 0 && at > runStart) {
-        decide(books, runKind as DecisionKind, task, runStart, at - runStart, lease.id, reason);
+        // A reason is only made up where one is written down.
+        const why = runKind === runningKind ? reason() : 0;
+        decide(books, runKind as DecisionKind, task, runStart, at - runStart, lease.id, why);
       }
       runStart = at;
       runKind = kind;
