@@ -146,7 +146,12 @@ export class Granter {
       const open = this.open.get(plan.task);
       assert(open, `the shaper planned task ${plan.task}, which is not open`);
       const most = Math.min(plan.ranges, session.want);
-      session.want -= this.#lease(session, open, most, plan, body);
+      let leased = this.#lease(session, open, most, plan, body);
+      // Nothing untried is left: what is left must not wait for a pilot that may never come.
+      if (leased === 0 && plan.untried) {
+        leased = this.#lease(session, open, most, { ...plan, untried: false }, body);
+      }
+      session.want -= leased;
     }
     return body;
   }

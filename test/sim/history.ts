@@ -58,6 +58,7 @@ interface Profile {
   readonly rangesMax: number;
   readonly engineCrashes: number;
   readonly worseThanTcp: boolean;
+  readonly stubborn: boolean;
   readonly meanSeconds: number;
   /** Books are compared range by range with those of the last durable group. */
   readonly compared: boolean;
@@ -256,6 +257,7 @@ export class History {
     const world = {
       time: this.time,
       network: this.network,
+      stubborn: this.#profile.stubborn,
       fate: (task: number, range: number) => this.#fate(task, range),
       writeOutput: (uri: string, task: number, range: number, lease: number) => {
         const outputs = this.#bundles.get(uri) ?? new Set();
@@ -378,6 +380,7 @@ function profileOf(random: SeededRandom): Profile {
     rangesMax: large ? 9_000 : 4 + random.below(60),
     engineCrashes: random.below(5),
     worseThanTcp: random.chance(0.25),
+    stubborn: random.chance(0.25),
     meanSeconds: large ? 0.005 : random.chance(0.5) ? 0.05 : 0.5,
     compared: !large && random.chance(0.3),
     core: paced

@@ -5,6 +5,7 @@
  */
 import type { SeededRandom } from "../../src/base/index.ts";
 import type { CommandMap, CommandName, Core, RangeColumns } from "../../src/broker/index.ts";
+import { STATE } from "../../src/ledger/index.ts";
 import type { TaskFile, TaskSpec } from "../../src/task/index.ts";
 import type { Checkers, Snapshot } from "./checkers.ts";
 import { fileOf } from "./sim-tasks.ts";
@@ -36,6 +37,8 @@ export interface ClientWorld {
 export class SimClient {
   readonly tasks: SimTask[] = [];
   readonly #world: ClientWorld;
+  /** `task/bundle` whose reopening was acknowledged. */
+  readonly #reopened = new Set<string>();
 
   constructor(world: ClientWorld) {
     this.#world = world;
@@ -194,10 +197,13 @@ export class SimClient {
 
   merge(id: number): void {
     const task = this.tasks.find((known) => known.id === id);
-    if (!task || task.merging || !this.#world.core()) return;
+    const core = this.#world.core();
+    if (!task || task.merging || !core) return;
     task.merging = true;
     const { random, time } = this.#world;
     time.after(50 * random.nextUnit(), () => {
+      // The merge room dies with its engine.
+      if (this.#world.core() !== core) return;
       task.merging = false;
       this.#mergeNow(task);
     });
@@ -207,13 +213,21 @@ export class SimClient {
   #mergeNow(task: SimTask): void {
     const { random, checkers, bundles: outputs } = this.#world;
     const columns = this.columns(task.id);
-    if (!columns || this.hasEnded(task.id)) return;
+    if (!columns || this.hasEnded(task.id) || !isFinal(columns)) return;
     const bundles = [...new Set(columns.bundle)].filter((bundle) => bundle !== 0);
-    if (!this.#world.healed() && bundles.length > 0 && random.chance(0.2)) {
-      const bundle = bundles[random.below(bundles.length)] as number;
-      checkers.bundleReopened(task.id, bundle, columns);
+    const damage = !this.#world.healed() && bundles.length > 0 && random.chance(0.2);
+    // A bundle that another task gave up is found lost here too, once.
+    const lost = damage
+      ? bundles[random.below(bundles.length)]
+      : bundles.find((bundle) => this.#isLost(bundle));
+    if (lost !== undefined) {
+      const again = `${task.id}/${lost}`;
+      if (this.#reopened.has(again))
+        throw new Error(`I3: a merge finds lost bundle ${again} again`);
+      checkers.bundleReopened(task.id, lost, columns);
       const why = "simulated damage";
-      this.ask("reopenBundle", { task: task.id, bundle, why }, ({ ranges }) => {
+      this.ask("reopenBundle", { task: task.id, bundle: lost, why }, ({ ranges }) => {
+        this.#reopened.add(again);
         if (ranges === 0) this.merge(task.id);
       });
       return;
@@ -237,6 +251,14 @@ export class SimClient {
     return true;
   }
 
+  #isLost(bundle: number): boolean {
+    let lost = false;
+    this.ask("bundles", { ids: [bundle] }, (rows) => {
+      lost = rows[0]?.state === "lost";
+    });
+    return lost;
+  }
+
   #uriOf(bundle: number): string {
     let uri = "";
     this.ask("bundles", { ids: [bundle] }, (rows) => {
@@ -244,4 +266,9 @@ export class SimClient {
     });
     return uri;
   }
+}
+
+/** A retry or another damage may have opened ranges again before the merge began. */
+function isFinal(columns: RangeColumns): boolean {
+  return columns.state.every((state) => state >= STATE.done);
 }

@@ -94,9 +94,9 @@ export class SimNetwork {
 
   /** The engine closes after its last frame. */
   closeByEngine(id: number): void {
+    this.outside?.closedByEngine(id);
     const line = this.#lines.get(id);
     if (!line?.open) return;
-    this.outside?.closedByEngine(id);
     this.#deliver(line, "toPilotMs", "close", () => this.#end(line, false));
   }
 

@@ -34,6 +34,8 @@ interface Item {
 export interface PilotWorld {
   readonly time: VirtualTime;
   readonly network: SimNetwork;
+  /** Pilots go on with what they were told to drop: the engine alone must keep them out. */
+  readonly stubborn: boolean;
   /** A fate for this start: how long, how it ends, whether it takes the pilot with it. */
   fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean };
   writeOutput(uri: string, task: number, range: number, lease: number): void;
@@ -209,10 +211,13 @@ export class SimPilot implements PilotEnd {
   ): void {
     this.#welcomed = true;
     this.#heartbeatMs = heartbeatMs;
-    forEachRange(refused, (lease, range) => this.#items.delete(keyOf(lease, range)));
+    if (!this.#world.stubborn) {
+      forEachRange(refused, (lease, range) => this.#items.delete(keyOf(lease, range)));
+    }
     for (const [number, uri] of this.#announced) this.#announce(number, uri);
     this.#take(grant);
     this.#reportSoon();
+    this.#leaveIfEmpty();
     this.#beat(connection);
   }
 

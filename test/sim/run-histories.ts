@@ -1,0 +1,26 @@
+/**
+ * Histories FIRST .. FIRST+COUNT-1 in this process: `node run-histories.ts FIRST COUNT`. Prints one
+ * JSON line with sums, or one with the first violation, and then ends with 1.
+ */
+import { History } from "./history.ts";
+
+const [first = 1, count = 100] = process.argv.slice(2).map(Number);
+const sums = { histories: 0, events: 0, groups: 0, crashes: 0, ranges: 0, pages: 0, cut: 0 };
+
+for (let seed = first; seed < first + count; seed++) {
+  try {
+    const { events, groups, crashes, ranges, pages, cut } = new History(seed).run();
+    sums.histories++;
+    sums.events += events;
+    sums.groups += groups;
+    sums.crashes += crashes;
+    sums.ranges += ranges;
+    sums.pages += pages;
+    sums.cut += cut;
+  } catch (error) {
+    console.log(JSON.stringify({ seed, violation: (error as Error).message }));
+    process.exitCode = 1;
+    break;
+  }
+}
+console.log(JSON.stringify(sums));
