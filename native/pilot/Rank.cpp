@@ -170,7 +170,7 @@ bool Rank::poll(double now)
     this->watch_sleep(now);
     bool moved = this->take_mail(now);
     this->watch_signals(now);
-    if (wall_.poll(now) && hub_)
+    if (hub_ && wall_.poll(now))
     {
         hub_->wall_end(wall_.end());
     }
@@ -344,11 +344,11 @@ void Rank::wait(double now, bool moved)
     }
     std::vector<pollfd> waits;
     node_.add_descriptors(waits);
-    double next = std::min({node_.next_deadline(now), wall_.next_deadline(), stop_by_});
+    double next = std::min(node_.next_deadline(now), stop_by_);
     if (hub_)
     {
         hub_->add_descriptors(waits);
-        next = std::min(next, hub_->next_deadline());
+        next = std::min({next, hub_->next_deadline(), wall_.next_deadline()});
     }
     if (delivery_)
     {
