@@ -1,7 +1,9 @@
 /** The sections of the bench in the order of their importance, and their common report. */
+import { atRest, creation, giant, groupCommits } from "./books.ts";
 import { type Figure, Figures, figureLine } from "./figures.ts";
 import { describeMachine, openPlace, type Place } from "./machine.ts";
 import { PeerMissing } from "./peers.ts";
+import { idleSessions, trace } from "./sessions.ts";
 import { throughput } from "./throughput.ts";
 
 export interface HeartOptions {
@@ -82,5 +84,11 @@ function sectionsOf(
       name: "throughput",
       run: () => throughput(place, figures, { rounds, quick, withPeers, inline, log, ...timing }),
     },
+    { name: "group commit", run: () => groupCommits(place, figures, { quick, log }) },
+    { name: "at rest", run: () => atRest(place, figures, { quick, log }) },
+    { name: "creation", run: () => creation(place, figures, { quick, log }) },
+    { name: "giant", run: () => giant(place, figures, { quick, log }) },
+    { name: "idle sessions", run: () => idleSessions(place, figures, { quick, log }) },
+    { name: "trace", run: () => trace(place, figures, { quick, log }) },
   ];
 }
