@@ -19,11 +19,13 @@ import {
   readAccessFile,
 } from "../base/index.ts";
 import { type Engine, type JobPool, startEngine } from "../broker/index.ts";
+import { Fleet } from "../fleet/index.ts";
 import { type Gateway, startGateway } from "../gateway/index.ts";
 import { authenticate, createToken, type HttpServer, startHttp } from "../http/index.ts";
 import { MERGE_WORKER, MergeCoordinator } from "../merge/index.ts";
 import { scanTask } from "../scan/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
+import { jumboCommand } from "./own-command.ts";
 import { VERSION } from "./version.ts";
 
 export interface HouseOptions {
@@ -88,13 +90,16 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     });
     closers.unshift(() => merge.stop());
     let http: HttpServer | null = null;
+    let fleet: Fleet | null = null;
     let token = "";
     if (options.http) {
+      fleet = makeFleet(engine, storeDir, options.log);
       token = await ownerToken(engine, storeDir);
       http = await startHttp(engine.client, {
         ...options.http,
         scan,
         gateway: () => gateway.counters,
+        fleet,
         version: VERSION,
       });
       const server = http;
@@ -111,6 +116,11 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     };
     const accessPath = writeAccess(storeDir, access);
     await merge.start();
+    if (fleet) {
+      const queues = fleet;
+      closers.unshift(() => queues.stop());
+      await fleet.start();
+    }
     return { engine, access, accessPath, scratchDir, scan, close };
   } catch (error) {
     await close();
@@ -160,6 +170,16 @@ function warnOfClearText({ listen, log }: HouseOptions): void {
       `warning: pilots' key crosses tcp://${address.host} in clear; tls:// needs no certificates`,
     );
   }
+}
+
+/** The queues of a serving engine; their jobs start this same program on their nodes. */
+function makeFleet(engine: Engine, storeDir: string, log: (line: string) => void): Fleet {
+  return new Fleet({
+    client: engine.client,
+    accessPath: join(storeDir, "access.json"),
+    pilot: { argv: jumboCommand() },
+    log,
+  });
 }
 
 async function openGateway(

@@ -7,6 +7,7 @@ import { EXIT, JumboError, messageOf } from "../base/index.ts";
 import { registerEngineCommands } from "./engine-commands.ts";
 import { printError } from "./output.ts";
 import { registerPilotCommands } from "./pilot-commands.ts";
+import { registerQueueCommands } from "./queue-commands.ts";
 import { registerStoreCommands } from "./store-commands.ts";
 import { registerTaskCommands } from "./task-commands.ts";
 import { VERSION } from "./version.ts";
@@ -26,6 +27,7 @@ function program(): Command {
   registerTaskCommands(jumbo);
   registerStoreCommands(jumbo);
   registerPilotCommands(jumbo);
+  registerQueueCommands(jumbo);
   for (const command of everyCommand(jumbo)) command.exitOverride();
   return jumbo;
 }

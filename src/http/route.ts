@@ -4,6 +4,7 @@
  */
 import type { FastifyReply } from "fastify";
 import type { EngineClient, EngineMetrics } from "../broker/index.ts";
+import type { Fleet } from "../fleet/index.ts";
 import type { JsonSchema, TaskFile, TaskSpec } from "../task/index.ts";
 import type { Caller, Scope } from "./tokens.ts";
 
@@ -14,6 +15,8 @@ export interface HttpParts {
   readonly scan: (spec: TaskSpec) => Promise<TaskFile[]>;
   /** Numbers of this process besides the core's. */
   readonly metrics: () => EngineMetrics;
+  /** The queues; null where the engine keeps none. */
+  readonly fleet: Fleet | null;
   /** Set once the engine has stopped itself: why. */
   failure: string | null;
 }

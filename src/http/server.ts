@@ -10,10 +10,12 @@ import { isIPv6 } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { JumboError, messageOf, TASK_FILE_BYTES_MAX } from "../base/index.ts";
 import type { EngineClient } from "../broker/index.ts";
+import type { Fleet } from "../fleet/index.ts";
 import { clearUnixPath, type GatewayCounters } from "../gateway/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
 import { openApiOf } from "./openapi.ts";
 import { ENGINE_ROUTES, PILOT_ROUTES, TOKEN_ROUTES } from "./other-routes.ts";
+import { QUEUE_ROUTES } from "./queue-routes.ts";
 import type { Call, HttpParts, Route } from "./route.ts";
 import { TASK_ROUTES } from "./task-routes.ts";
 import { authenticate, type Caller, hasUsableToken, scopeHolds } from "./tokens.ts";
@@ -46,6 +48,8 @@ export interface HttpRooms {
   readonly scan: (spec: TaskSpec) => Promise<TaskFile[]>;
   /** Counters of the listeners for pilots, shown besides the core's numbers. */
   readonly gateway?: () => GatewayCounters;
+  /** The queues that give allocations; without it their routes say that there are none. */
+  readonly fleet?: Fleet;
   /** Version of the software, for the API's description. */
   readonly version?: string;
   readonly onInternalError?: (error: unknown) => void;
@@ -78,7 +82,8 @@ export async function startHttp(client: EngineClient, options: HttpOptions): Pro
   }
   const limits = { ...HTTP_LIMITS, ...options.limits };
   const metrics = () => options.gateway?.().metrics() ?? {};
-  const parts: HttpParts = { client, scan: options.scan, metrics, failure: null };
+  const fleet = options.fleet ?? null;
+  const parts: HttpParts = { client, scan: options.scan, metrics, fleet, failure: null };
   const stop = client.onEvent((event) => {
     if (event.type === "failstop") parts.failure = event.message;
   });
@@ -132,7 +137,7 @@ function makeApp(limits: HttpLimits, onInternalError: (error: unknown) => void):
 }
 
 function addRoutes(app: FastifyInstance, parts: HttpParts, version: string): void {
-  const api = [...TASK_ROUTES, ...PILOT_ROUTES, ...TOKEN_ROUTES, ...ENGINE_ROUTES];
+  const api = [...TASK_ROUTES, ...PILOT_ROUTES, ...QUEUE_ROUTES, ...TOKEN_ROUTES, ...ENGINE_ROUTES];
   const described: Route = {
     method: "GET",
     path: "/openapi.json",
