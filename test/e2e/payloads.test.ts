@@ -117,20 +117,30 @@ test.concurrent.each([
   },
 );
 
-test.concurrent("a program that is not there, as a stream, fails its task within seconds", {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  const task = faultyTask("stream", "absent", { command: ["no-such-program-anywhere"] });
-  const { document, lines } = await finish({ ...task, input: { count: 600 } }, 1);
-  expectFinal(document, 0, 200);
-  expect(lines).toEqual([]);
-  expect(document.seconds).toBeLessThan(40);
-  await expectReason(
-    document,
-    199,
+test.concurrent.each([
+  [
+    "is not there",
+    ["no-such-program-anywhere"],
     /can't be started: no-such-program-anywhere \(not found on PATH/,
-  );
-});
+  ],
+  [
+    "ends before it is ready",
+    ["sh", "-c", "echo no licence >&2; exit 1"],
+    /exit 1 before it was ready: no licence/,
+  ],
+] as const)(
+  "a stream program that %s fails all of 200 ranges within seconds",
+  { timeout: TIMEOUT_MS },
+  async (_what, command, reason) => {
+    const task = faultyTask("stream", `absent-${command.length}`, { command });
+    const { document, lines } = await finish({ ...task, input: { count: 600 } }, 1);
+    expectFinal(document, 0, 200);
+    expect(document.attempts).toBe(400);
+    expect(lines).toEqual([]);
+    expect(document.seconds).toBeLessThan(40);
+    await expectReason(document, 199, reason);
+  },
+);
 
 /** A task that hands each slice on as it is, over JSONL files `name: number of events`. */
 function copyTask(
