@@ -71,7 +71,7 @@ export class Committer {
     book: Book;
     store: Store;
     clock: Clock;
-    trickle: readonly TrickleStep[];
+    trickle?: readonly TrickleStep[];
     lastSequence: number;
     failStop: (message: string) => void;
   }) {
@@ -79,7 +79,7 @@ export class Committer {
     this.#book = parts.book;
     this.#store = parts.store;
     this.#clock = parts.clock;
-    this.#steps = parts.trickle;
+    this.#steps = parts.trickle ?? TRICKLE;
     this.#sequence = parts.lastSequence;
     this.#failStop = parts.failStop;
   }
