@@ -13,7 +13,7 @@ build() {
   name=$1
   shift
   if cmake -S "$here" -B "$here/build/$name" -DJUMBO_BUILD_TESTS=OFF "$@" >"$log" 2>&1 &&
-    cmake --build "$here/build/$name" --target jumbo-pilot -j "$jobs" >"$log" 2>&1; then
+    cmake --build "$here/build/$name" -j "$jobs" >"$log" 2>&1; then
     echo "native/build/$name/jumbo-pilot"
   else
     cat "$log" >&2

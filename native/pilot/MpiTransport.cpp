@@ -262,12 +262,11 @@ void MpiTransport::finalize(int exit_code)
     final_exit_code = exit_code;
     signal(SIGALRM, on_alarm);
     alarm(finalize_seconds);
-    if (!this->flush())
+    if (this->flush())
     {
-        // Mail that was never taken would be waited for: leave it to the alarm only if MPI does.
-        log_line("a rank took its last mail no more");
+        MPI_Finalize();
     }
-    MPI_Finalize();
+    // A rank that took its last mail no more is dead: MPI_Finalize would wait for it, or abort.
     _exit(exit_code);
 }
 //---------------------------------------------------------------------------//
