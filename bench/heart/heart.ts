@@ -5,6 +5,7 @@ import { describeMachine, openPlace, type Place } from "./machine.ts";
 import { PeerMissing } from "./peers.ts";
 import { idleSessions, trace } from "./sessions.ts";
 import { throughput } from "./throughput.ts";
+import { againstJson, arrowExport, wire } from "./wire.ts";
 
 export interface HeartOptions {
   readonly quick: boolean;
@@ -87,6 +88,9 @@ function sectionsOf(
     { name: "group commit", run: () => groupCommits(place, figures, { quick, log }) },
     { name: "at rest", run: () => atRest(place, figures, { quick, log }) },
     { name: "creation", run: () => creation(place, figures, { quick, log }) },
+    { name: "wire", run: () => wire(place, figures, { quick, log }) },
+    { name: "json", run: () => againstJson(place, figures, { quick, log }) },
+    { name: "arrow", run: () => arrowExport(place, figures, { quick, log }) },
     { name: "giant", run: () => giant(place, figures, { quick, log }) },
     { name: "idle sessions", run: () => idleSessions(place, figures, { quick, log }) },
     { name: "trace", run: () => trace(place, figures, { quick, log }) },

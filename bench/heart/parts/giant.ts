@@ -16,7 +16,7 @@ const WINDOW = 4096;
 
 const books = await Books.open(join(dir as string, "store"), 64);
 const { ledger, pilot, bundle } = books;
-const stride = Math.floor(ranges / processed) | 1;
+const stride = Math.max(1, Math.floor(ranges / processed) - 1);
 const next = dice(5);
 const order = Uint32Array.from({ length: WINDOW }, (_, i) => i);
 let most = 0;
