@@ -15,17 +15,30 @@ export async function runPilot(options: PilotOptions): Promise<PilotEnd> {
   const undo: (() => void)[] = [];
   if (options.handleSignals ?? true) undo.push(listen(pilot, options.drainSeconds ?? null));
   if (options.dieWithParent ?? false) {
-    const parent = process.ppid;
-    const watch = setInterval(() => {
-      if (process.ppid !== parent) void pilot.stop("its parent is gone", EXIT.interrupted);
-    }, PARENT_WATCH_MS);
-    undo.push(() => clearInterval(watch));
+    undo.push(watchParent(() => void pilot.stop("its parent is gone", EXIT.interrupted)));
   }
   try {
     return await pilot.run();
   } finally {
     for (const each of undo) each();
   }
+}
+
+/**
+ * A parent that gave an IPC channel is gone when that closes, which can't be missed; else when this
+ * process gets another parent, which is missed if it happened while this process was starting.
+ */
+function watchParent(onGone: () => void): () => void {
+  if (process.send !== undefined) {
+    if (!process.connected) setImmediate(onGone);
+    else process.once("disconnect", onGone);
+    return () => process.removeListener("disconnect", onGone);
+  }
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid !== parent) onGone();
+  }, PARENT_WATCH_MS);
+  return () => clearInterval(watch);
 }
 
 function listen(pilot: Pilot, drainSeconds: number | null): () => void {

@@ -3,7 +3,7 @@
  * byte for byte, and only what was in flight is done again. JUMBO_KILLS=50 is the full form, and
  * JUMBO_KILLS_SEED replays its moments (as far as processes let them be replayed).
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -85,6 +85,26 @@ test(`${KILLS} kills of \`run\`, continued each time`, { timeout: TIMEOUT_MS }, 
   expectUndisturbed(document, folder, starts, kills);
   const verified = await bench.jumbo(["verify", "--store", store, "--output", "json"]);
   expect(documentOf<{ problems: unknown[] }>(verified).problems).toEqual([]);
+});
+
+test("pilots end with a `run` that is killed while they start", {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const lives = [0, 40, 80, 160, 320].map(async (delayMs) => {
+    const folder = bench.place();
+    const taskFile = writeTask(folder, task(join(folder, "starts")));
+    const place = ["--store", join(folder, "store"), "--results", folder];
+    const life = bench.start(["run", taskFile, ...place, "--pilots", "2"], {
+      timeoutMs: TIMEOUT_MS,
+    });
+    await until("an access file", () => existsSync(join(folder, "store", "access.json")));
+    await sleep(delayMs);
+    const killedMs = performance.now();
+    // Its pilots have its standard error too: it is closed when the last of them has ended.
+    await life.kill9();
+    return performance.now() - killedMs;
+  });
+  for (const milliseconds of await Promise.all(lives)) expect(milliseconds).toBeLessThan(20_000);
 });
 
 test(`${KILLS} kills of pilots, and of the service under them`, {
