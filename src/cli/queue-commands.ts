@@ -176,7 +176,7 @@ function queueLines(view: QueueView): string[] {
       formatSeconds(one.seconds),
       one.state || one.phase,
       one.startSeconds > 0 ? clock(one.startSeconds) : "",
-      one.cancelled || one.reason,
+      one.cancelled || (one.reason === "None" ? "" : one.reason),
     ]);
     const headings = ["allocation", "job", "nodes", "walltime", "state", "began", "why"];
     for (const line of table(headings, rows).split("\n")) lines.push(`  ${line}`);
@@ -203,7 +203,9 @@ export function planLines(plan: Plan): string[] {
   lines.push("staircase:");
   if (plan.steps.length === 0) lines.push("  none");
   for (const step of plan.steps) {
-    lines.push(`  ${step.nodes} nodes for at least ${formatSeconds(step.seconds)}`);
+    lines.push(
+      `  ${step.nodes} node${step.nodes === 1 ? "" : "s"} for at least ${formatSeconds(step.seconds)}`,
+    );
   }
   lines.push("shapes:");
   if (plan.none !== "") lines.push(`  none: ${plan.none}`);

@@ -149,7 +149,8 @@ export class Fleet {
   #keep(record: QueueRecord): Kept {
     const { client, accessPath, pilot, log } = this.#options;
     const { name, settings } = record;
-    const provisioner = provisionerOf({ queue: name, settings, pilot, log });
+    const nowSeconds = () => Date.now() / 1000;
+    const provisioner = provisionerOf({ queue: name, settings, pilot, nowSeconds, log });
     const keeper = new QueueKeeper({
       record,
       records: this.#records,
@@ -157,7 +158,7 @@ export class Fleet {
       client,
       accessPath,
       claimedElsewhere: () => this.#claimedBeside(name),
-      nowSeconds: () => Date.now() / 1000,
+      nowSeconds,
       log,
     });
     const timer = setInterval(() => void keeper.tick(), settings.everySeconds * 1000);

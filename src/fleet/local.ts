@@ -29,7 +29,7 @@ export class LocalProvisioner implements Provisioner {
   }
 
   async look(): Promise<SiteSight> {
-    const nowSeconds = wallSeconds();
+    const nowSeconds = this.#parts.nowSeconds();
     return {
       nowSeconds,
       nodes: [
@@ -71,8 +71,8 @@ export class LocalProvisioner implements Provisioner {
       state: "RUNNING",
       reason: "",
       exitCode: 0,
-      startSeconds: wallSeconds(),
-      endSeconds: wallSeconds() + request.seconds,
+      startSeconds: this.#parts.nowSeconds(),
+      endSeconds: this.#parts.nowSeconds() + request.seconds,
     };
     const entry: Child = { process: child, state };
     this.#children.set(jobId, entry);
@@ -80,7 +80,7 @@ export class LocalProvisioner implements Provisioner {
       const exitCode = code ?? 128;
       const word = exitCode === 0 ? "COMPLETED" : "FAILED";
       const reason = signal === null ? "" : `ended by ${signal}`;
-      const endSeconds = wallSeconds();
+      const endSeconds = this.#parts.nowSeconds();
       entry.state = { ...entry.state, phase: "ended", state: word, exitCode, reason, endSeconds };
     });
     return jobId;
@@ -115,8 +115,4 @@ export class LocalProvisioner implements Provisioner {
     }
     await Promise.all(ends);
   }
-}
-
-function wallSeconds(): number {
-  return Date.now() / 1000;
 }

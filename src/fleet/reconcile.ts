@@ -41,6 +41,8 @@ const HOLD_SECONDS_MAX = 1_800;
 const STARTUP_WEIGHT = 0.3;
 /** A submission that the site does not know after so long was never made. */
 const SUBMIT_SECONDS_MAX = 120;
+/** A submitted job may stay unseen for so long: sites answer from caches. */
+const SEEN_SECONDS_MAX = 30;
 
 export class QueueKeeper {
   readonly #parts: KeeperParts;
@@ -200,7 +202,7 @@ export class QueueKeeper {
   #missing(one: AllocationRecord): void {
     const nowSeconds = this.#parts.nowSeconds();
     const since = nowSeconds - one.submittedSeconds;
-    if (one.jobId === "" && since < SUBMIT_SECONDS_MAX) return;
+    if (since < (one.jobId === "" ? SUBMIT_SECONDS_MAX : SEEN_SECONDS_MAX)) return;
     one.reason = one.jobId === "" ? "it was never submitted" : "the site knows it no more";
     Object.assign(one, { phase: "ended", state: "GONE", endSeconds: nowSeconds });
   }
@@ -224,7 +226,7 @@ export class QueueKeeper {
     const bad =
       one.cancelled === "" && /^(FAILED|BOOT_FAIL|OUT_OF_MEMORY|REFUSED)$/.test(one.state);
     const at = folderOf(record.name, record.settings, one.id);
-    clearFolder(at, bad);
+    clearFolder(at, bad && one.jobId !== "");
     const job = one.jobId === "" ? "" : `, job ${one.jobId}`;
     log(`queue ${record.name}: allocation ${one.id}${job} ended: ${one.state} ${one.reason}`);
     if (!bad || spoke) return;

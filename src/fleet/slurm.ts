@@ -34,7 +34,7 @@ export class SlurmProvisioner implements Provisioner {
       runSiteCommand(["scontrol", "-o", "show", "partition", partition]),
     ]);
     return sightOf({
-      nowSeconds: Math.floor(Date.now() / 1000),
+      nowSeconds: Math.floor(this.#parts.nowSeconds()),
       partition: parsePartition(limits),
       nodes: parseSinfo(nodes),
       planned: parsePlanned(planned),

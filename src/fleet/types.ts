@@ -89,5 +89,6 @@ export interface ProvisionerParts {
   readonly queue: string;
   readonly settings: QueueSettings;
   readonly pilot: PilotCommand;
+  readonly nowSeconds: () => number;
   readonly log: (line: string) => void;
 }
