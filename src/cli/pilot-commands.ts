@@ -6,6 +6,7 @@ import { runPilot } from "../pilot/index.ts";
 import { type AccessFlags, ApiClient, accessPathOf, withAccess } from "./api-client.ts";
 import { wholeNumber } from "./engine-commands.ts";
 import { print, table } from "./output.ts";
+import { registerPilotScript } from "./pilot-script-command.ts";
 import { outputOption, styleOf } from "./style.ts";
 
 export function registerPilotCommands(jumbo: Command): void {
@@ -29,6 +30,7 @@ export function registerPilotCommands(jumbo: Command): void {
     .action(async (_options: unknown, command: Command) => {
       process.exitCode = await start(command);
     });
+  registerPilotScript(pilot);
   const token = jumbo.command("token").summary("tokens of people and programs");
   withAccess(token.command("create").summary("make a token; it is shown this once"))
     .requiredOption("--owner <name>", "whose tasks it submits and sees")

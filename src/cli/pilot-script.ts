@@ -1,0 +1,161 @@
+/**
+ * Prints the batch script that runs jumbo-pilot on a Slurm allocation, for Open MPI and MPICH, by
+ * srun or mpirun. It holds no secret: the key stays in the access file, which must belong to its
+ * reader alone.
+ *
+ * Signals differ by launcher. srun's steps get Slurm's signals directly. An mpirun is sent USR1 by
+ * the script, since both forward that and Open MPI's kills its ranks a second after a TERM; a shell
+ * that was waiting when the trap ran must wait again.
+ */
+import { JumboError } from "../base/index.ts";
+
+export type Mpi = "openmpi" | "mpich";
+export type Launcher = "srun" | "mpirun";
+
+export interface ScriptOptions {
+  /** Partition; "" for the cluster's default. */
+  readonly queue: string;
+  readonly nodes: number;
+  readonly walltimeSeconds: number;
+  readonly mpi: Mpi;
+  readonly launcher: Launcher;
+  /** Absolute path of the access file, seen by the nodes. */
+  readonly access: string;
+  /** Absolute path of the folder for outputs, seen by nodes and engine. */
+  readonly bundles: string;
+  /** Path of jumbo-pilot, seen by the nodes. */
+  readonly pilot: string;
+  /** Payload places on each node; null: its free cores. */
+  readonly slots: number | null;
+  readonly account: string;
+  /** Seconds before the end at which Slurm sends TERM. */
+  readonly noticeSeconds: number;
+  /** Nodes of one step; each step is a session of its own. 0: one step for all. */
+  readonly nodesPerStep: number;
+}
+
+/** Slurm's D-HH:MM:SS; it counts in minutes, so seconds are rounded up to one. */
+function slurmTime(seconds: number): string {
+  const minutes = Math.max(1, Math.ceil(seconds / 60));
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${Math.floor(minutes / 1440)}-${two(Math.floor(minutes / 60) % 24)}:${two(minutes % 60)}:00`;
+}
+
+/** A word of a POSIX shell that is `text` byte for byte. */
+function quoted(text: string): string {
+  return /^[A-Za-z0-9_./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function check(options: ScriptOptions): void {
+  const { launcher, nodes, nodesPerStep, queue, account } = options;
+  if (nodesPerStep > 0 && launcher !== "srun") {
+    throw new JumboError(
+      "usage",
+      "--steps-per can't be used with mpirun (only srun starts several steps in one job) leave it out, or use --launcher srun",
+      { subject: "--steps-per" },
+    );
+  }
+  if (nodesPerStep > 0 && nodes % nodesPerStep !== 0) {
+    throw new JumboError(
+      "usage",
+      `--steps-per ${nodesPerStep} leaves nodes idle (it does not divide ${nodes}) write a number that does`,
+      { subject: "--steps-per" },
+    );
+  }
+  for (const [flag, text] of [
+    ["--queue", queue],
+    ["--account", account],
+  ] as const) {
+    if (!/^[A-Za-z0-9_.,-]*$/.test(text)) {
+      throw new JumboError(
+        "usage",
+        `${flag} "${text}" is no name that Slurm takes (it has other characters) use letters, digits and ._-`,
+        { subject: flag },
+      );
+    }
+  }
+}
+
+/** What sbatch reads before the first command. */
+function header(options: ScriptOptions): string[] {
+  const { queue, account, nodes, walltimeSeconds, launcher, noticeSeconds } = options;
+  const direct = launcher === "srun" ? "" : "B:";
+  return [
+    "#!/bin/bash",
+    "#SBATCH --job-name=jumbo-pilot",
+    ...(queue === "" ? [] : [`#SBATCH --partition=${queue}`]),
+    ...(account === "" ? [] : [`#SBATCH --account=${account}`]),
+    `#SBATCH --nodes=${nodes}`,
+    "#SBATCH --ntasks-per-node=1",
+    "#SBATCH --exclusive",
+    `#SBATCH --time=${slurmTime(walltimeSeconds)}`,
+    `#SBATCH --signal=${direct}TERM@${noticeSeconds}`,
+    "#SBATCH --requeue",
+    "#SBATCH --no-kill",
+    "#SBATCH --open-mode=append",
+  ];
+}
+
+function launch({ mpi, launcher, nodesPerStep }: ScriptOptions): string {
+  if (launcher === "srun") {
+    const kind = mpi === "openmpi" ? "pmix" : "pmi2";
+    const nodes = nodesPerStep > 0 ? `--nodes=${nodesPerStep} ` : "";
+    return `srun ${nodes}--ntasks-per-node=1 --mpi=${kind} --no-kill --kill-on-bad-exit=0`;
+  }
+  return mpi === "openmpi"
+    ? "mpirun.openmpi --npernode 1 --enable-recovery"
+    : "mpirun.mpich -ppn 1 -disable-auto-cleanup";
+}
+
+function body(options: ScriptOptions): string[] {
+  const { launcher, nodes, nodesPerStep } = options;
+  const command = `${launch(options)} "\${pilot[@]}" </dev/null`;
+  if (nodesPerStep > 0) {
+    const steps = nodes / nodesPerStep;
+    return [
+      `for step in $(seq ${steps}); do`,
+      `  ${command} &`,
+      "done",
+      "status=0",
+      'for job in $(jobs -p); do wait "$job" || status=$?; done',
+      "exit $status",
+    ];
+  }
+  if (launcher === "srun") return [`exec ${command}`];
+  return [
+    `${command} &`,
+    "launcher=$!",
+    "trap 'kill -USR1 $launcher' TERM",
+    "wait $launcher",
+    "status=$?",
+    "# A wait that the trap cut short says nothing of the launcher.",
+    "if [ $status -gt 128 ]; then wait $launcher; status=$?; fi",
+    "exit $status",
+  ];
+}
+
+/** The whole script. Throws JumboError("usage") for options that don't fit together. */
+export function pilotScript(options: ScriptOptions): string {
+  check(options);
+  const { access, bundles, pilot, slots, queue } = options;
+  const flags = [
+    `--access ${quoted(access)}`,
+    `--bundles ${quoted(bundles)}`,
+    ...(slots === null ? [] : [`--slots ${slots}`]),
+    ...(queue === "" ? [] : [`--queue ${quoted(queue)}`]),
+  ];
+  return [
+    ...header(options),
+    "",
+    "# The engine's key is in this file only; nobody else may read it.",
+    `access=${quoted(access)}`,
+    'if [ -n "$(find "$access" -perm /077)" ]; then',
+    '  echo "$access can be read by others (it holds a key) chmod 400 it" >&2',
+    "  exit 2",
+    "fi",
+    `pilot=(${quoted(pilot)} ${flags.join(" ")})`,
+    "",
+    ...body(options),
+    "",
+  ].join("\n");
+}
