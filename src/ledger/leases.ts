@@ -109,6 +109,10 @@ export class LeaseBook {
   close(id: number, count: number): void {
     const lease = this.get(id);
     assert(lease !== undefined && lease.open >= count, `lease ${id} has ${count} ranges to close`);
+    this.closeSome(lease, count);
+  }
+
+  closeSome(lease: OpenLease, count: number): void {
     lease.open -= count;
     lease.holder!.open -= count;
     if (lease.open === 0) this.remove(lease);
