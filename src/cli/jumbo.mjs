@@ -5,6 +5,8 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import * as nodeModule from "node:module";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,6 +16,15 @@ const built = join(root, "dist", "cli", "main.js");
 const [major, minor] = process.versions.node.split(".").map(Number);
 const stripsTypes = major > 22 || (major === 22 && minor >= 18);
 const source = join(here, "main.ts");
+
+// Compiled code is kept between starts, since half of a start is compiling; in a folder of this
+// user's own, never in a shared one, because what lies there is run. Worker threads see the variable.
+process.env.NODE_COMPILE_CACHE ??= join(
+  process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"),
+  "jumbo",
+  "node",
+);
+nodeModule.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
 
 if (existsSync(source) && stripsTypes) await import("./main.ts");
 else if (existsSync(source)) handOver(join(root, "node_modules", "node", "bin", "node"));

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { EXIT, JumboError, messageOf } from "../base/index.ts";
+import { registerBenchCommand } from "./bench-command.ts";
 import { registerEngineCommands } from "./engine-commands.ts";
 import { printError } from "./output.ts";
 import { registerPilotCommands } from "./pilot-commands.ts";
@@ -28,6 +29,7 @@ function program(): Command {
   registerStoreCommands(jumbo);
   registerPilotCommands(jumbo);
   registerQueueCommands(jumbo);
+  registerBenchCommand(jumbo);
   for (const command of everyCommand(jumbo)) command.exitOverride();
   return jumbo;
 }
