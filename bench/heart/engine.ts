@@ -39,7 +39,7 @@ export async function serve(
   const command = [
     process.execPath,
     ...(options.nodeFlags ?? []),
-    join(ROOT, "src", "cli", "main.ts"),
+    join(ROOT, "src", "cli", "jumbo.mjs"),
     ...["serve", "--store", store, "--http", "127.0.0.1:0", "--output", "quiet"],
     ...(options.inline ? ["--inline"] : []),
   ];

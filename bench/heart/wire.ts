@@ -163,7 +163,8 @@ export async function arrowExport(
   await part(place, "at-rest", [dir, 1, ranges, 0]);
   engine = await serve(place, dir);
   try {
-    await exported(engine);
+    // The engine's heap has its size after some; what a further export needs must not grow on it.
+    for (let i = 0; i < 3; i++) await exported(engine);
     const before = residentBytesOf(engine.pid);
     const seconds: number[] = [];
     let most = before;
@@ -179,7 +180,9 @@ export async function arrowExport(
     const floor = firstTouchSeconds(10 * ranges);
     const name = "Arrow export of 10^7 ranges / memcpy of 10 B/range";
     figures.add(name, median(seconds) / floor, "x", { atMost: 12 });
-    figures.add("Arrow export: extra memory", (most - before) / 1e6, "MB", { atMost: 64 });
+    figures.add("Arrow export: growth over three more", (most - before) / 1e6, "MB", {
+      atMost: 32,
+    });
   } finally {
     await engine.stop();
   }

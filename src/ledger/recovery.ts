@@ -37,7 +37,8 @@ const COLUMNS = 6;
 
 export class Recovery {
   readonly #books: Books;
-  readonly #seen: number[] = [];
+  #seen = new Float64Array(COLUMNS * 4096);
+  #seenSize = 0;
   /** Index in `#seen` / COLUMNS of leases given as copies. */
   readonly #copies = new Set<number>();
   #pages = 0;
@@ -122,9 +123,9 @@ export class Recovery {
       case DECISION.carriedCopy:
         books.issued = Math.max(books.issued, lease);
         if (kind === DECISION.copied || kind === DECISION.carriedCopy) {
-          this.#copies.add(this.#seen.length / COLUMNS);
+          this.#copies.add(this.#seenSize / COLUMNS);
         }
-        this.#seen.push(lease, task.id, first, count, extra, sequence);
+        this.#see(lease, task.id, first, count, extra, sequence);
         if (kind === DECISION.carried || kind === DECISION.carriedCopy) return;
         break;
       case DECISION.bundleReopened:
@@ -138,13 +139,37 @@ export class Recovery {
     applySpan(books, kind, task, first, count, lease, extra);
   }
 
+  #see(
+    lease: number,
+    task: number,
+    first: number,
+    count: number,
+    pilot: number,
+    sequence: number,
+  ): void {
+    const at = this.#seenSize;
+    if (at === this.#seen.length) {
+      const larger = new Float64Array(2 * at);
+      larger.set(this.#seen);
+      this.#seen = larger;
+    }
+    const seen = this.#seen;
+    seen[at] = lease;
+    seen[at + 1] = task;
+    seen[at + 2] = first;
+    seen[at + 3] = count;
+    seen[at + 4] = pilot;
+    seen[at + 5] = sequence;
+    this.#seenSize = at + COLUMNS;
+  }
+
   /** Newest place first, so that each lease is counted once, at its newest position. */
   #openLeases(): void {
     const books = this.#books;
     const seen = this.#seen;
     const found: OpenLease[] = [];
     const done = new Set<number>();
-    for (let row = seen.length / COLUMNS - 1; row >= 0; row--) {
+    for (let row = this.#seenSize / COLUMNS - 1; row >= 0; row--) {
       const at = row * COLUMNS;
       const id = seen[at]!;
       const task = books.task(seen[at + 1]!);
@@ -165,7 +190,8 @@ export class Recovery {
     for (let i = found.length - 1; i >= 0; i--) {
       if (found[i]!.open > 0) books.leases.add(found[i]!);
     }
-    seen.length = 0;
+    this.#seen = new Float64Array(0);
+    this.#seenSize = 0;
     this.#copies.clear();
   }
 
