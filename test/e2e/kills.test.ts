@@ -104,7 +104,7 @@ test("pilots end with a `run` that is killed while they start", {
     await life.kill9();
     return performance.now() - killedMs;
   });
-  for (const milliseconds of await Promise.all(lives)) expect(milliseconds).toBeLessThan(20_000);
+  for (const milliseconds of await Promise.all(lives)) expect(milliseconds).toBeLessThan(45_000);
 });
 
 test(`${KILLS} kills of pilots, and of the service under them`, {
