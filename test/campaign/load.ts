@@ -5,7 +5,7 @@
  * a range acknowledged twice under different leases, a grant of an acknowledged range, a lease
  * number that comes twice.
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import {
   decodePayload,
   type EngineMessage,
@@ -23,6 +23,13 @@ const FRAME_BYTES_MAX = 4 * 1024 ** 2;
 export interface LoadOptions {
   readonly pilots: number;
   readonly want: number;
+  /** Keeps what it is granted and reports nothing. */
+  readonly holds?: boolean;
+  /** Remembers nothing of single ranges: for runs over more of them than fit into memory. */
+  readonly forgets?: boolean;
+  readonly credential?: string;
+  /** Of its pilots' identities; two loads on one engine need two. */
+  readonly name?: string;
   connect(): Socket;
 }
 
@@ -34,12 +41,18 @@ export class Load {
   readonly violations: string[] = [];
   readonly roundTripsMs: number[] = [];
   exchanges = 0;
+  accepts = 0;
+  readonly #forgets: boolean;
+  /** `task/range` of all grants, and of what a holding load keeps. */
+  readonly granted = new Set<string>();
+  readonly held = new Set<string>();
   readonly #issued = new Set<string>();
   readonly #pilots: LoadPilot[];
 
   constructor(options: LoadOptions) {
+    this.#forgets = options.forgets ?? false;
     this.#pilots = Array.from({ length: options.pilots }, (_, i) => {
-      return new LoadPilot(`load-${i}`, options, this);
+      return new LoadPilot(`${options.name ?? "load"}-${i}`, options, this);
     });
   }
 
@@ -52,7 +65,8 @@ export class Load {
     for (const pilot of this.#pilots) pilot.stop();
   }
 
-  granted(block: SpanBlock): void {
+  sees(block: SpanBlock, holds: boolean): void {
+    if (this.#forgets) return;
     for (let i = 0; i < block.size; i++) {
       const first = block.first[i] as number;
       const lease = block.lease[i] as number;
@@ -64,11 +78,20 @@ export class Load {
         if (this.acknowledged.has(key)) {
           this.violations.push(`acknowledged range ${key} was granted again`);
         }
+        if (holds) this.held.add(key);
+        else this.granted.add(key);
       }
     }
   }
 
+  answered(roundTripMs: number): void {
+    this.exchanges++;
+    if (!this.#forgets) this.roundTripsMs.push(roundTripMs);
+  }
+
   accepted(task: number, range: number, lease: number): void {
+    this.accepts++;
+    if (this.#forgets) return;
     const key = `${task}/${range}`;
     const before = this.acknowledged.get(key);
     if (before !== undefined && before !== lease) {
@@ -107,7 +130,7 @@ class LoadPilot {
     this.#held = [];
     this.#reported = [];
     socket.on("connect", () => this.#hello());
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       for (const payload of splitter.push(chunk)) {
         this.#hear(decodePayload(payload, "engine") as EngineMessage);
       }
@@ -140,7 +163,7 @@ class LoadPilot {
       role: "pilot",
       pilotId: this.#id,
       generation: this.#generation,
-      credential: "campaign",
+      credential: this.#options.credential ?? "campaign",
       software: "campaign",
       queue: "",
       allocation: "",
@@ -160,9 +183,10 @@ class LoadPilot {
 
   #take(grant: GrantBody): void {
     for (const block of grant.spans) {
-      this.#load.granted(block);
+      this.#load.sees(block, this.#options.holds ?? false);
       this.#held.push(block);
     }
+    if (this.#options.holds) return;
     if (this.#reported.length === 0 && this.#held.length > 0) this.#exchange();
   }
 
@@ -189,8 +213,7 @@ class LoadPilot {
   }
 
   #verdicts(runs: readonly number[]): void {
-    this.#load.exchanges++;
-    this.#load.roundTripsMs.push(performance.now() - this.#sentMs);
+    this.#load.answered(performance.now() - this.#sentMs);
     let run = 0;
     let left = runs[0] ?? 0;
     for (const block of this.#reported) {

@@ -6,9 +6,13 @@ const EVENTS = 12;
 const EXPECTED = Array.from({ length: EVENTS }, (_, event) => `{"event":${event}}\n`).join("");
 
 /** Writes the task file into `dir`; returns its path. */
-export function smallTask(dir: string, options: { eventsPerFile?: number } = {}): string {
+export function smallTask(
+  dir: string,
+  options: { eventsPerFile?: number; slow?: boolean } = {},
+): string {
   const path = join(dir, "small.json");
-  const script = `seq $0 $(($1 - 1)) | sed 's/.*/{"event":&}/' > "$2"`;
+  const wait = options.slow ? "sleep 1; " : "";
+  const script = `${wait}seq $0 $(($1 - 1)) | sed 's/.*/{"event":&}/' > "$2"`;
   const task = {
     name: "small",
     input: { count: EVENTS },
@@ -30,4 +34,17 @@ export function isRight(dir: string): boolean {
       .map((name) => readFileSync(join(dir, name), "utf8"))
       .join("") === EXPECTED
   );
+}
+
+/** A task that never ends under a load of pilots that only say so: no payload runs. */
+export function countTaskFile(dir: string): string {
+  const path = join(dir, "load.json");
+  const task = {
+    name: "load",
+    input: { count: 100_000_000 },
+    payload: { command: [":null"] },
+    output: { name: "load.jsonl", allowEmpty: true },
+  };
+  writeFileSync(path, JSON.stringify(task));
+  return path;
 }

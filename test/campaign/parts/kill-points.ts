@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { verifyStore } from "../../../src/store/index.ts";
 import { Load } from "../load.ts";
-import { Child, jumbo, type Part, program, sleep, workFolder } from "../part.ts";
+import { Child, jumbo, type Part, type PartResult, program, sleep, workFolder } from "../part.ts";
 import { isRight, smallTask } from "../small-task.ts";
 
 const OF_THE_STORE = ["before-commit", "after-put", "before-flush", "after-flush"];
@@ -24,7 +24,7 @@ const OF_THE_MERGE = [
 export const part: Part = {
   what: "every named kill point, first three hits",
   count: 3,
-  async run({ count }) {
+  async run({ count }): Promise<PartResult> {
     const violations: string[] = [];
     const counts = { killed: 0, "not reached": 0 };
     for (const point of [...OF_THE_STORE, ...ONCE_A_LIFE]) {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { SeededRandom } from "../../../src/base/index.ts";
 import { verifyStore } from "../../../src/store/index.ts";
 import { Load } from "../load.ts";
-import { Child, type Part, program, sleep, workFolder } from "../part.ts";
+import { Child, type Part, type PartResult, program, sleep, workFolder } from "../part.ts";
 
 /** Longest time that a life works before it is killed. */
 const LIFE_MS_MAX = 150;
@@ -20,7 +20,7 @@ const LATEST = 20_000;
 export const part: Part = {
   what: "kill -9 of the engine at random moments under load",
   count: 1_000,
-  async run({ seed, count }) {
+  async run({ seed, count }): Promise<PartResult> {
     const random = new SeededRandom(seed);
     const dir = workFolder();
     const socket = join(dir, "s");

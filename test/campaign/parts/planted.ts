@@ -1,10 +1,10 @@
 /** Every planted bug must be found; `--count` is the number of seeds that a bug may hide in. */
-import { inLanes, LANES, linesOf, type Part } from "../part.ts";
+import { inLanes, LANES, linesOf, type Part, type PartResult } from "../part.ts";
 
 export const part: Part = {
   what: "bugs planted into the production text, each to be found by a checker",
   count: 1_000,
-  async run({ count }) {
+  async run({ count }): Promise<PartResult> {
     const { PLANTED } = await import("../../sim/planted/bugs.ts");
     const violations: string[] = [];
     let found = 0;

@@ -1,7 +1,16 @@
 /** Power cuts of a recorded run: 0 lost, 0 corrupt; without syncs, some must be lost. */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Child, compileShim, inLanes, LANES, type Part, program, workFolder } from "../part.ts";
+import {
+  Child,
+  compileShim,
+  inLanes,
+  LANES,
+  type Part,
+  type PartResult,
+  program,
+  workFolder,
+} from "../part.ts";
 
 const CHUNK = 250;
 const CONTROL_IMAGES = 500;
@@ -18,7 +27,7 @@ interface Told {
 export const part: Part = {
   what: "power cuts with torn 512-byte sectors, recovered by openStore; a control without syncs",
   count: 5_000,
-  async run({ seed, count }) {
+  async run({ seed, count }): Promise<PartResult> {
     const root = workFolder();
     const images = workFolder("memory");
     const shim = compileShim("record-io", root);

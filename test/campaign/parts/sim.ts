@@ -1,12 +1,12 @@
 /** Seeded histories of the production core, in as many processes as there are cores. */
-import { inLanes, LANES, linesOf, type Part } from "../part.ts";
+import { inLanes, LANES, linesOf, type Part, type PartResult } from "../part.ts";
 
 const CHUNK = 500;
 
 export const part: Part = {
   what: "histories of the simulated engine under crashes, losses, freezes, full disks",
   count: 10_000,
-  async run({ seed, count }) {
+  async run({ seed, count }): Promise<PartResult> {
     const chunks: [number, number][] = [];
     for (let at = 0; at < count; at += CHUNK) {
       chunks.push([seed + at, Math.min(CHUNK, count - at)]);
