@@ -1,7 +1,7 @@
 /**
  * From what is free and what there is to do to the jobs to submit, with the reason for each. Pure.
  *
- *   free nodes - those our waiting jobs will take -> whole minutes, a lead before what ends the hole
+ *   free nodes - those our own jobs were given -> whole minutes, a lead before what ends the hole
  *     -> staircase -> nested jobs (src/shape/holes.ts) -> cut to the ranges that are left
  *
  * Each shape names its nodes: the longest holes come first, so that a long job gets the nodes that

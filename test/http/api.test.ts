@@ -280,6 +280,13 @@ describe("access", () => {
     ["GET", "/events"],
     ["GET", "/pilots"],
     ["POST", "/pilots/1/drain"],
+    ["GET", "/queues"],
+    ["POST", "/queues"],
+    ["GET", "/queues/q"],
+    ["DELETE", "/queues/q"],
+    ["POST", "/queues/q/pause"],
+    ["POST", "/queues/q/resume"],
+    ["GET", "/queues/q/dry-run"],
     ["GET", "/tokens"],
     ["POST", "/tokens"],
     ["DELETE", "/tokens/abc"],
@@ -299,6 +306,7 @@ describe("access", () => {
       routes
         .map(([method, path]) => `${method} /api/v1${path}`)
         .map((text) => text.replace("/tasks/1", "/tasks/{task}"))
+        .map((text) => text.replace("/queues/q", "/queues/{queue}"))
         .map((text) => text.replace("/pilots/1", "/pilots/{pilot}").replace("abc", "{token}"))
         .sort(),
     );
