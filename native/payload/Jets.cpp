@@ -26,8 +26,9 @@ void put_number(std::string& out, char const* name, double value)
     out += text;
 }
 
-std::unique_ptr<fastjet::ClusterSequence>
-cluster(std::vector<fastjet::PseudoJet> const& particles, JetOptions const& options, std::uint64_t seed)
+std::unique_ptr<fastjet::ClusterSequence> cluster(std::vector<fastjet::PseudoJet> const& particles,
+                                                  JetOptions const& options,
+                                                  std::uint64_t seed)
 {
     if (options.durham)
     {
@@ -41,7 +42,9 @@ cluster(std::vector<fastjet::PseudoJet> const& particles, JetOptions const& opti
     }
     fastjet::GhostedAreaSpec ghosts{ghost_rapidity_max, 1, options.ghost_area};
     // FastJet's generator takes two positive 31-bit numbers.
-    ghosts.set_random_status({static_cast<int>((seed >> 33) | 1), static_cast<int>((seed & 0x7ffffffe) | 1)});
+    auto const high = static_cast<int>((seed >> 33) | 1);
+    auto const low = static_cast<int>((seed & 0x7ffffffe) | 1);
+    ghosts.set_random_status({high, low});
     return std::make_unique<fastjet::ClusterSequenceArea>(
         particles, definition, fastjet::AreaDefinition{fastjet::active_area, ghosts});
 }

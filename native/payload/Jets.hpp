@@ -1,6 +1,6 @@
 /*!
  * \file payload/Jets.hpp
- * \brief Jets of one event: Durham (e+e- kt, exclusive) or anti-kt (inclusive), with or without area.
+ * \brief Jets of one event: Durham (e+e- kt, exclusive) or anti-kt (inclusive), also with areas.
  *
  * S. Catani et al., Phys. Lett. B 269 (1991) 432; M. Cacciari, G. Salam, G. Soyez, JHEP 04 (2008)
  * 063 and 005 (active areas), by FastJet.
@@ -31,7 +31,7 @@ struct JetOptions
     double ghost_area{0};
 };
 
-//! Output \c index of splitmix64 started at \c seed: the seed of that event (docs/concepts/payloads.md).
+//! Seed of an event: output \c index of splitmix64 started at \c seed (docs/concepts/payloads.md).
 std::uint64_t event_seed(std::uint64_t seed, std::uint64_t index);
 
 //! One line of JSON: `{"event":index,"jets":[{"rap":..,"phi":..,"pt":..}]}`, hardest first.

@@ -93,7 +93,8 @@ void answer(pilot::JsonValue const& message, JetOptions const& options)
     }
     catch (std::exception const& problem)
     {
-        say("{\"failed\":{\"id\":" + id + ",\"message\":" + pilot::json_quote(problem.what()) + "}}");
+        say("{\"failed\":{\"id\":" + id + ",\"message\":" + pilot::json_quote(problem.what())
+            + "}}");
     }
 }
 
@@ -159,7 +160,10 @@ int main(int argc, char** argv)
     fastjet::ClusterSequence::set_fastjet_banner_stream(nullptr);
     JetOptions options;
     options.durham = flags.count("--antikt") == 0;
-    options.jets = flags.count("--durham") ? static_cast<int>(whole(flags["--durham"])) : options.jets;
+    if (flags.count("--durham"))
+    {
+        options.jets = static_cast<int>(whole(flags["--durham"]));
+    }
     options.radius = options.durham ? 0 : std::atof(flags["--antikt"].c_str());
     options.ghost_area = std::atof(flags["--ghost-area"].c_str());
     if (flags.count("--stream"))

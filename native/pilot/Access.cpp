@@ -57,7 +57,7 @@ bool read_access(std::string const& path, Access& access, Ending& problem)
     {
         problem = {Exit::usage,
                    "access file " + path
-                       + " is not of schema access/1 (it is no such JSON, or keys are missing) it is "
+                       + " is not of schema access/1 (no such JSON, or keys are missing) it is "
                          "written by `jumbo serve` of this version"};
         return false;
     }

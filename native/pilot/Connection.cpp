@@ -61,7 +61,7 @@ void Connection::close()
 //---------------------------------------------------------------------------//
 bool Connection::poll(double now)
 {
-    // After a stop of this process (SIGSTOP, a frozen node) what came meanwhile is still to be read.
+    // After a stop of this process (SIGSTOP, a frozen node) what came meanwhile is to be read.
     if (now - polled_at_ > heartbeat_seconds_ / 2)
     {
         heard_at_ = std::max(heard_at_, now);

@@ -13,7 +13,7 @@ namespace jumbo
 namespace pilot
 {
 //---------------------------------------------------------------------------//
-//! A socket whose connect is under way or done; -1, with the reason in \c problem, if there is none.
+//! A socket whose connect is under way or done; -1, and why in \c problem, if there is none.
 int start_dial(Address const& address, std::string& problem);
 
 //! Whether the connect has succeeded, once the socket is writable.

@@ -303,8 +303,11 @@ std::optional<std::uint64_t> count_records(std::string const& path, wire::CountR
     }
     close(file);
     auto const count = by_prefix ? prefixes.finish() : lines.finish();
-    return got < 0 ? std::nullopt
-                   : std::optional<std::uint64_t>{count - std::min<std::uint64_t>(count, rule.skip)};
+    if (got < 0)
+    {
+        return std::nullopt;
+    }
+    return count - std::min<std::uint64_t>(count, rule.skip);
 }
 //---------------------------------------------------------------------------//
 }  // namespace pilot

@@ -44,7 +44,8 @@ std::vector<HeldSpan> joined(std::vector<HeldSpan> spans)
 
 wire::Span wire_span(HeldSpan const& span)
 {
-    return {span.first, span.lease, static_cast<std::uint16_t>(span.count), span.grant, span.attempt};
+    auto const count = static_cast<std::uint16_t>(span.count);
+    return {span.first, span.lease, count, span.grant, span.attempt};
 }
 
 //! One report for at most \c spans_per_report spans of a group.

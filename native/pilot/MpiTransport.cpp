@@ -172,7 +172,8 @@ bool MpiTransport::match()
         int size = 0;
         MPI_Get_count(&status, MPI_BYTE, &size);
         auto& receiving = peers_[status.MPI_SOURCE].receiving;
-        receiving.push_back({static_cast<Lane>(status.MPI_TAG), Buffer(static_cast<std::size_t>(size))});
+        Buffer room(static_cast<std::size_t>(size));
+        receiving.push_back({static_cast<Lane>(status.MPI_TAG), std::move(room)});
         auto& last = receiving.back();
         MPI_Imrecv(last.bytes.data(), size, MPI_BYTE, &message, &last.request);
         moved = true;

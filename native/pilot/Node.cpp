@@ -17,7 +17,7 @@ namespace pilot
 namespace
 {
 //---------------------------------------------------------------------------//
-constexpr std::uint64_t prefetch_max = 16384;
+constexpr double prefetch_max = 16384;
 //! A round trip is taken for at least this long: ticks and commits are not in every sample.
 constexpr double round_trip_seconds_min = 0.002;
 constexpr double round_trip_weight = 0.2;
@@ -94,9 +94,8 @@ std::uint64_t Node::want() const
     double const trip = std::max(round_trip_, round_trip_seconds_min);
     double const prefetch
         = mean == 0 ? slots_.capacity() + 1 : std::ceil(slots_.capacity() * trip / mean) + 1;
-    auto const wanted
-        = slots_.free_places()
-          + std::min<std::uint64_t>(static_cast<std::uint64_t>(std::min(prefetch, 1e9)), prefetch_max);
+    auto const ahead = static_cast<std::uint64_t>(std::min(prefetch, prefetch_max));
+    auto const wanted = slots_.free_places() + ahead;
     return wanted - std::min(wanted, holdings_.unstarted_ranges());
 }
 
@@ -501,7 +500,8 @@ double Node::next_deadline(double now) const
     double next = std::min({slots_.next_deadline(), heartbeat_at_, hello_again_at_, stop_at_});
     if (wall_end_ != never)
     {
-        auto const drain_at = wall_end_ - this->wall_lead() - (draining_ ? 0 : slots_.mean_seconds());
+        double const last = draining_ ? 0 : slots_.mean_seconds();
+        double const drain_at = wall_end_ - this->wall_lead() - last;
         next = std::min(next, std::max(drain_at, now + 0.2));
     }
     return next;

@@ -123,7 +123,8 @@ bool parse_options(int argc, char const* const* argv, Options& options, Ending& 
         auto const setter = setters.find(flag);
         if (setter == setters.end())
         {
-            return wrong(problem, "unknown flag " + flag + " (no such flag) see jumbo-pilot --help");
+            return wrong(problem,
+                         "unknown flag " + flag + " (no such flag) see jumbo-pilot --help");
         }
         if (!joined && i + 1 == argc)
         {
@@ -149,12 +150,13 @@ bool parse_options(int argc, char const* const* argv, Options& options, Ending& 
     if (options.access_path.empty() && !options.help && !options.version)
     {
         return wrong(problem,
-                     "no engine is named (neither --access, --store nor JUMBO_ACCESS is given) name "
-                     "its access file with --access FILE");
+                     "no engine is named (neither --access, --store nor JUMBO_ACCESS is given) "
+                     "name its access file with --access FILE");
     }
     if (options.silence_seconds < 2)
     {
-        return wrong(problem, "--rank-silence is too short (ranks speak once a second) write 2 or more");
+        return wrong(problem,
+                     "--rank-silence is too short (ranks speak once a second) write 2 or more");
     }
     char const* temporary = std::getenv("TMPDIR");
     options.work_dir = absolute(!options.work_dir.empty()      ? options.work_dir
@@ -173,13 +175,13 @@ std::string help_text()
 {
     return "Usage: jumbo-pilot --access FILE [flags]\n"
            "\n"
-           "Gives the cores of an allocation to a Jumbo engine: one process a node, started by srun\n"
-           "or mpirun (MPI builds), or alone (serial build).\n"
+           "Gives the cores of an allocation to a Jumbo engine: one process a node, started by\n"
+           "srun or mpirun (MPI builds), or alone (serial build).\n"
            "\n"
            "  --access FILE       access file of the engine (or --store DIR, or $JUMBO_ACCESS)\n"
            "  --slots N           payload places on each node (default: the free cores)\n"
-           "  --bundles DIR       folder for outputs, seen by the engine too (default: jumbo-bundles)\n"
-           "  --work DIR          node-local folder in which payloads run (default: $TMPDIR or /tmp)\n"
+           "  --bundles DIR       folder for outputs, seen by the engine too (jumbo-bundles)\n"
+           "  --work DIR          node-local folder in which payloads run ($TMPDIR or /tmp)\n"
            "  --walltime T        time that this run has (default: asked of Slurm, else none)\n"
            "  --queue NAME        the place that gave the nodes\n"
            "  --allocation ID     the batch job (default: $SLURM_JOB_ID)\n"
@@ -192,9 +194,9 @@ std::string help_text()
            "  --help, --version\n"
            "\n"
            "Durations: 90, 90s, 5m, 1h30m, HH:MM:SS. SIGTERM, SIGINT and SIGUSR1 drain; a second\n"
-           "SIGTERM or SIGINT stops. Exit codes: 0 drained, 2 usage, 3 no access file, 4 key refused,\n"
-           "5 no engine, 7 identity taken over, 8 other protocol version, 74 outputs can't be kept,\n"
-           "130 stopped.\n";
+           "SIGTERM or SIGINT stops. Exit codes: 0 drained, 2 usage, 3 no access file, 4 key\n"
+           "refused, 5 no engine, 7 identity taken over, 8 other protocol version, 74 outputs\n"
+           "can't be kept, 130 stopped.\n";
 }
 
 //---------------------------------------------------------------------------//

@@ -21,7 +21,7 @@ using PlaceholderValues = std::map<std::string, std::string>;
 bool uses_placeholder(std::vector<std::string> const& command, std::string const& name);
 
 /*!
- * argv with values put in byte for byte; `{{x}}` is the text `{x}`, all other braces are themselves.
+ * argv with values put in byte for byte; `{{x}}` is the text `{x}`, other braces are themselves.
  *
  * False, with the first name in \c missing, where a placeholder has no value.
  */

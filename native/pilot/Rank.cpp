@@ -55,7 +55,11 @@ std::string make_pilot_id()
     std::random_device random;
     char digits[16];
     std::snprintf(digits, sizeof digits, "%08x", static_cast<unsigned>(random()));
-    std::string const place = job ? "job" + std::string{job} + "." + (restart ? restart : "0") : host;
+    std::string place = host;
+    if (job)
+    {
+        place = "job" + std::string{job} + "." + (restart ? restart : "0");
+    }
     return place + "-" + std::to_string(getpid()) + "-" + digits;
 }
 //---------------------------------------------------------------------------//
@@ -212,7 +216,8 @@ void Rank::watch_sleep(double now)
     {
         if (transport_.size() > 1)
         {
-            log_line("was stopped for " + std::to_string(static_cast<long>(now - looked_at_)) + " s");
+            auto const seconds = static_cast<long>(now - looked_at_);
+            log_line("was stopped for " + std::to_string(seconds) + " s");
             node_.slept(now);
             if (now - looked_at_ > options_.silence_seconds / 2)
             {

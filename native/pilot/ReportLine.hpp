@@ -58,7 +58,9 @@ class ReportLine
 
     using Answer = std::function<void(Parcel const&, std::vector<wire::VerdictRun>)>;
     //! Share the runs out to the parcels of an exchange; false if they don't fit.
-    bool answer(std::uint64_t sequence, std::vector<wire::VerdictRun> const& runs, Answer const& to);
+    bool answer(std::uint64_t sequence,
+                std::vector<wire::VerdictRun> const& runs,
+                Answer const& to);
 
     //! Bundles named by reports that have no verdict.
     bool names(std::uint32_t bundle) const;

@@ -333,8 +333,9 @@ void Slots::worker_over(StreamWorker const& worker)
 void Slots::charge_start(wire::TaskInfo const& info, std::string const& reason)
 {
     auto& trouble = trouble_[info.task];
-    double const wait = std::min(start_backoff_seconds * static_cast<double>(1 << std::min(trouble.failures, 20)),
-                                 start_backoff_seconds_max);
+    double const doubled
+        = start_backoff_seconds * static_cast<double>(1 << std::min(trouble.failures, 20));
+    double const wait = std::min(doubled, start_backoff_seconds_max);
     ++trouble.failures;
     trouble.not_before = monotonic_seconds() + wait;
     RangeWork work;
@@ -416,8 +417,8 @@ void Slots::settle_one(RangeWork const& work, AttemptEnd const& end)
 //---------------------------------------------------------------------------//
 void Slots::learn(double wall_seconds)
 {
-    mean_seconds_ = mean_seconds_ == 0 ? wall_seconds
-                                       : mean_seconds_ + mean_weight * (wall_seconds - mean_seconds_);
+    double const weight = mean_seconds_ == 0 ? 1 : mean_weight;
+    mean_seconds_ += weight * (wall_seconds - mean_seconds_);
 }
 
 //---------------------------------------------------------------------------//

@@ -70,7 +70,8 @@ StreamWorker::~StreamWorker()
 bool StreamWorker::start(std::string const& tree)
 {
     ProcessPlan plan;
-    PlaceholderValues const values{{"workdir", folder_}, {"taskdir", task_.task_dir}, {"tree", tree}};
+    PlaceholderValues const values{
+        {"workdir", folder_}, {"taskdir", task_.task_dir}, {"tree", tree}};
     std::string missing;
     if (!fill_command(task_.command, values, plan.argv, missing))
     {
@@ -92,15 +93,19 @@ bool StreamWorker::start(std::string const& tree)
     {
         close_descriptor(in[0]);
         close_descriptor(in[1]);
-        broken_ = "the payload's folder could not be prepared (" + system_problem(folder_, code) + ")";
+        broken_ = "the payload's folder could not be prepared (" + system_problem(folder_, code)
+                  + ")";
         start_failure_ = broken_;
         return false;
     }
     bool const fd3 = task_.channel == wire::Channel::fd3;
     plan.folder = folder_;
     plan.environment = payload_environment(task_, folder_);
-    plan.descriptors = fd3 ? std::vector<int>{-1, out_.descriptor(), err_.descriptor(), in[1], out[1]}
-                           : std::vector<int>{in[1], out[1], err_.descriptor()};
+    plan.descriptors = {in[1], out[1], err_.descriptor()};
+    if (fd3)
+    {
+        plan.descriptors = {-1, out_.descriptor(), err_.descriptor(), in[1], out[1]};
+    }
     process_.start(plan);
     close(in[1]);
     close(out[1]);
@@ -300,7 +305,8 @@ void StreamWorker::on_answer(PayloadLine const& line, double now)
     auto const found = given_.find(line.id);
     if (found == given_.end())
     {
-        this->drop("it answered for a range that it was not given or had answered (" + line.id + ")");
+        this->drop("it answered for a range that it was not given or had answered (" + line.id
+                   + ")");
         return;
     }
     auto given = std::move(found->second);

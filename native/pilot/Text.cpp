@@ -123,8 +123,8 @@ std::string safe_name(std::string const& text)
     std::string out = text.substr(0, 100);
     for (char& c : out)
     {
-        bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
-                           || c == '.' || c == '_' || c == '-';
+        bool const letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool const plain = letter || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
         c = plain ? c : '_';
     }
     return out;
@@ -138,7 +138,8 @@ std::string file_uri(std::string const& path)
     {
         bool const plain = safe_name(std::string(1, c))[0] == c || c == '/' || c == '~';
         char code[4];
-        std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+        unsigned const byte = static_cast<unsigned char>(c);
+        std::snprintf(code, sizeof code, "%%%02X", byte);
         out += plain ? std::string(1, c) : std::string(code);
     }
     return out;
@@ -148,7 +149,8 @@ std::string file_uri(std::string const& path)
 std::optional<std::uint64_t>
 parse_whole(std::string const& text, std::uint64_t low, std::uint64_t high)
 {
-    if (text.empty() || text.size() > 19 || text.find_first_not_of("0123456789") != std::string::npos)
+    if (text.empty() || text.size() > 19
+        || text.find_first_not_of("0123456789") != std::string::npos)
     {
         return std::nullopt;
     }

@@ -1,6 +1,14 @@
 /** One engine on the login host, and pilots by every launcher, in a folder that all nodes see. */
 import type { ChildProcess } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { BUILD, cluster, ended, on, ROOT, start, tryOn, until } from "./cluster.ts";
 
 const CLI = `${ROOT}/src/cli/jumbo.mjs`;
@@ -108,6 +116,16 @@ export class Bed {
 
   result(name: string): string {
     return readFileSync(`${this.folder}/results/${name}`, "utf8");
+  }
+
+  /** Bytes in all bundles: how far a run is, without asking the engine. */
+  bundleBytes(): number {
+    const folder = `${this.folder}/bundles`;
+    if (!existsSync(folder)) return 0;
+    return readdirSync(folder).reduce((sum, name) => {
+      const found = statSync(`${folder}/${name}`, { throwIfNoEntry: false });
+      return sum + (found?.size ?? 0);
+    }, 0);
   }
 
   get pilotFlags(): string[] {

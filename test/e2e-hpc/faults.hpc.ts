@@ -15,6 +15,8 @@ const ROUNDS = Number(process.env["JUMBO_HPC_ROUNDS"] ?? 1);
 const RANGES = Number(process.env["JUMBO_HPC_RANGES"] ?? 20_000);
 const SEED = Number(process.env["JUMBO_HPC_SEED"] ?? Date.now() % 1_000_000);
 const SLOTS = 4;
+/** Least that a range takes in a bundle. */
+const MEMBER_BYTES = 100;
 const SILENCE_SECONDS = 4;
 /** Pilots that may follow the first one, where the fault ends it. */
 const RELAUNCHES_MAX = 4;
@@ -95,15 +97,16 @@ async function survive(bed: Bed, launcher: Launcher, fault: Fault, round: number
     input: { count: RANGES },
     losses: 20,
     attempts: 20,
-    payload: { mode: "stream", command: [`${BUILD}/serial/jumbo-echo`, "--sleep", "5"] },
+    payload: { mode: "stream", command: [`${BUILD}/serial/jumbo-echo`, "--sleep", "20"] },
     output: { name: `${name}.jsonl`, merge: "jsonl", recordsPerEvent: 1 },
   });
   const flags = ["--slots", String(SLOTS), "--rank-silence", `${SILENCE_SECONDS}s`];
   let pilot: ChildProcess = bed.launch(launcher, flags, "1-4");
   let launches = 1;
-  const done = async () => (await bed.show(task))?.ranges.done ?? 0;
-  await until("the first ranges", 60, async () => (await done()) > RANGES / 20);
-  await sleep(2 * random());
+  const before = bed.bundleBytes();
+  const grown = () => bed.bundleBytes() - before > MEMBER_BYTES * (RANGES / 50);
+  await until("the first ranges", 60, grown);
+  await sleep(random());
   await fault.strike(bed);
   await until(`the task's end after ${fault.name}`, 180, async () => {
     if (ended(pilot) && launches <= RELAUNCHES_MAX) {

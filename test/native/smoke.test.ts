@@ -22,7 +22,7 @@ if (!existsSync(PILOT)) {
   );
 }
 
-describe.skipIf(!existsSync(PILOT))("the native pilot on one node", () => {
+describe.skipIf(!existsSync(PILOT))("the native pilot on one node", { timeout: 90_000 }, () => {
   let folder: string;
   let engine: ChildProcess;
   let pilot: ChildProcess;

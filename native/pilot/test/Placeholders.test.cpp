@@ -19,7 +19,8 @@ TEST(Placeholders, values_go_in_byte_for_byte_and_other_braces_stay)
     Words argv;
     std::string missing;
     PlaceholderValues const values{{"file", "/a b/$c'\"{skip}"}, {"skip", "3"}};
-    Words const command{"x={file}", "{skip}{skip}", "{{skip}}", "{Skip} {} { skip}", "{", "{{skip}"};
+    Words const command{
+        "x={file}", "{skip}{skip}", "{{skip}}", "{Skip} {} { skip}", "{", "{{skip}"};
     EXPECT_TRUE(fill_command(command, values, argv, missing));
     EXPECT_TRUE((argv
                  == Words{"x=/a b/$c'\"{skip}", "33", "{skip}", "{Skip} {} { skip}", "{", "{3"}));

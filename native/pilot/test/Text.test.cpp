@@ -83,7 +83,8 @@ TEST(Access, addresses_have_three_forms)
     EXPECT_TRUE(parse_address("tls://[::1]:1", address));
     EXPECT_EQ(address.host, "::1");
     EXPECT_TRUE(parse_address("unix:/run/p", address));
-    for (char const* wrong : {"tcp://a", "tcp://:1", "tcp://a:0", "tcp://a:70000", "http://a:1", "x"})
+    for (char const* wrong :
+         {"tcp://a", "tcp://:1", "tcp://a:0", "tcp://a:70000", "http://a:1", "x"})
     {
         EXPECT_FALSE(parse_address(wrong, address)) << wrong;
     }
