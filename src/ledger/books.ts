@@ -52,7 +52,7 @@ export class Books {
 
   task(id: number): TaskPages {
     const task = this.pages.tasks.get(id);
-    assert(task !== undefined, `task ${id} is in the ledger`);
+    assert(task !== undefined, "task % is in the ledger", id);
     return task;
   }
 

@@ -93,7 +93,7 @@ export class LeaseBook {
   }
 
   add(lease: OpenLease): void {
-    assert(this.get(lease.id) === undefined, `lease ${lease.id} is issued once`);
+    assert(this.get(lease.id) === undefined, "lease % is issued once", lease.id);
     if (lease.id > this.#base) this.#recent.set(lease.id - this.#base, lease);
     else this.#older.set(lease.id, lease);
     this.#append(lease);
@@ -108,7 +108,7 @@ export class LeaseBook {
   /** `count` ranges are no longer held or running under the lease. */
   close(id: number, count: number): void {
     const lease = this.get(id);
-    assert(lease !== undefined && lease.open >= count, `lease ${id} has ${count} ranges to close`);
+    assert(lease !== undefined && lease.open >= count, "lease % has % ranges to close", id, count);
     this.closeSome(lease, count);
   }
 
@@ -179,7 +179,7 @@ export class LeaseBook {
 
   forget(pilot: number): void {
     const newest = this.#pilots.get(pilot)?.newest ?? null;
-    assert(newest === null, `pilot ${pilot} holds no lease when it is forgotten`);
+    assert(newest === null, "pilot % holds no lease when it is forgotten", pilot);
     this.#pilots.delete(pilot);
   }
 

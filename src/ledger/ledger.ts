@@ -219,11 +219,9 @@ export class Ledger {
     this.#live();
     const books = this.#books;
     const pages = books.task(task);
-    assert(pages.phase === "open", `task ${task} is open`);
-    assert(
-      count >= 1 && count <= RANGES_PER_LEASE_MAX,
-      `a lease of ${count} ranges fits its limit`,
-    );
+    assert(pages.phase === "open", "task % is open", task);
+    const fits = count >= 1 && count <= RANGES_PER_LEASE_MAX;
+    assert(fits, "a lease of % ranges fits its limit", count);
     assert(pilot > 0, "a lease has a pilot");
     const id = books.nextLease();
     const speculative = kind === DECISION.copied;

@@ -176,6 +176,8 @@ export class PageTable {
   #openBytes = 0;
   /** Reads of packed pages that shall not open them go through this one. */
   readonly #glass = new Page(0, 0, RANGES_PER_PAGE);
+  /** What the glass shows: packed bytes are never changed, so that they say it. */
+  #shown: Uint8Array | null = null;
 
   constructor(openBytesMax = OPEN_BYTES_MAX) {
     this.#openBytesMax = openBytesMax;
@@ -202,8 +204,11 @@ export class PageTable {
   /** The page, or a transient copy of it: for reading, until the next call. */
   peek(page: Page): Page {
     if (!page.isPacked) return page;
+    if (this.#shown === page.packed && this.#glass.size === page.size) return this.#glass;
+    this.#shown = null;
     this.#glass.size = page.size;
     decodePage(this.#glass, page.packed!);
+    this.#shown = page.packed;
     return this.#glass;
   }
 
@@ -222,8 +227,8 @@ export class PageTable {
   load(task: TaskPages, index: number, bytes: Uint8Array): void {
     const header = decodePageHeader(bytes);
     const page = task.pageOrNew(index);
-    assert(page.trueAt === 0 && !page.isOpen, `page ${index} is loaded twice`);
-    assert(header.size <= page.size, `page ${index} has more ranges than its task`);
+    assert(page.trueAt === 0 && !page.isOpen, "page % is loaded twice", index);
+    assert(header.size <= page.size, "page % has more ranges than its task", index);
     const untouched = page.counts[STATE.ready]!;
     for (const state of [STATE.held, STATE.running, STATE.done, STATE.failed]) {
       task.move(page, STATE.ready, state, header.counts[state]!);

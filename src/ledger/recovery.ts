@@ -235,9 +235,10 @@ function countOpen(
     const index = Math.floor(at / RANGES_PER_PAGE);
     const base = index * RANGES_PER_PAGE;
     const to = Math.min(end - base, RANGES_PER_PAGE);
-    const page = task.page(index);
-    if (page !== undefined && page.counts[STATE.held]! + page.counts[STATE.running]! > 0) {
-      books.pages.open(page);
+    const stored = task.page(index);
+    if (stored !== undefined && stored.counts[STATE.held]! + stored.counts[STATE.running]! > 0) {
+      // Leases may lie in every page of a large task: opening them all would push each other out.
+      const page = books.pages.peek(stored);
       for (let offset = at - base; offset < to; ) {
         const record = page.find(offset);
         const next = page.endOf(record, to);

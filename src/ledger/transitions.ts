@@ -55,7 +55,7 @@ export function applySpan(
   extra: number,
 ): number {
   const end = first + count;
-  assert(count >= 0 && end <= task.ranges, `ranges ${first}+${count} lie in task ${task.id}`);
+  assert(count >= 0 && end <= task.ranges, "ranges %+% lie in task %", first, count, task.id);
   let changed = 0;
   for (let at = first; at < end; ) {
     const index = Math.floor(at / RANGES_PER_PAGE);
@@ -178,7 +178,7 @@ function settleCopy(
     return;
   }
   const copy = task.copies.get(range);
-  assert(copy !== undefined, `the copy of range ${range} is known`);
+  assert(copy !== undefined, "the copy of range % is known", range);
   task.copies.delete(range);
   if (kind !== DECISION.promoted) books.leases.close(copy, 1);
 }
@@ -194,14 +194,16 @@ function change(
   const state = cell.word & STATE_MASK;
   switch (kind) {
     case DECISION.granted:
-      assert(state === STATE.ready, `range ${range} of task ${task.id} is ready to be granted`);
+      assert(state === STATE.ready, "range % of task % is ready to be granted", range, task.id);
       toLease(lease, (cell.word & CHARGES) | STATE.held);
       if (cell.grants < GRANTS_SATURATED) cell.grants++;
       return true;
     case DECISION.copied:
       assert(
         state === STATE.running && !cell.own && (cell.word & COPY) === 0,
-        `range ${range} of task ${task.id} runs without a copy`,
+        "range % of task % runs without a copy",
+        range,
+        task.id,
       );
       cell.word |= COPY;
       if (cell.grants < GRANTS_SATURATED) cell.grants++;
@@ -216,7 +218,7 @@ function change(
     case DECISION.expired:
       return changeExpired(state, task, lease, extra, range);
     case DECISION.promoted: {
-      assert(state === STATE.ready && (cell.word & COPY) !== 0, `range ${range} has a copy`);
+      assert(state === STATE.ready && (cell.word & COPY) !== 0, "range % has a copy", range);
       const running = (cell.word & COPY_STARTED) !== 0;
       toLease(lease, (cell.word & CHARGES) | (running ? STATE.running : STATE.held));
       return true;
@@ -252,7 +254,7 @@ function toLease(lease: number, word: number): void {
 }
 
 function oneMoreStart(range: number): void {
-  assert(attemptsOf(cell.word) < STARTS_PER_RANGE_MAX, `range ${range} has a start left`);
+  assert(attemptsOf(cell.word) < STARTS_PER_RANGE_MAX, "range % has a start left", range);
   cell.word += ATTEMPT;
 }
 
@@ -260,7 +262,7 @@ function oneMoreStart(range: number): void {
 function chargeStart(state: number, lease: number, range: number): void {
   if (cell.own) {
     const charged = state === STATE.running || (cell.word & STARTED) !== 0;
-    assert(state <= STATE.running, `range ${range} is open`);
+    assert(state <= STATE.running, "range % is open", range);
     if (!charged) oneMoreStart(range);
     return;
   }
@@ -270,7 +272,7 @@ function chargeStart(state: number, lease: number, range: number): void {
 
 function assertCopy(state: number, lease: number, range: number): void {
   const copied = state === STATE.running && (cell.word & COPY) !== 0;
-  assert(copied, `lease ${lease} holds range ${range}`);
+  assert(copied, "lease % holds range %", lease, range);
 }
 
 function changeStarted(state: number, lease: number, range: number): boolean {
@@ -280,7 +282,7 @@ function changeStarted(state: number, lease: number, range: number): boolean {
     oneMoreStart(range);
     return true;
   }
-  assert(state === STATE.held, `range ${range} is held when it starts`);
+  assert(state === STATE.held, "range % is held when it starts", range);
   cell.word = (cell.word & CHARGES) | STATE.running;
   oneMoreStart(range);
   return true;
@@ -320,7 +322,7 @@ function changeEnded(
     cell.word &= ~(COPY | COPY_STARTED);
     return true;
   }
-  assert(state === STATE.held || state === STATE.running, `range ${range} is leased`);
+  assert(state === STATE.held || state === STATE.running, "range % is leased", range);
   if (kind === DECISION.lost) cell.word += LOSS;
   else if (charges) cell.word += FAILURE;
   if (charges && extra > 0) cell.mark = extra;
@@ -341,7 +343,7 @@ function changeExpired(
     return true;
   }
   const running = state === STATE.running;
-  assert(running || state === STATE.held, `range ${range} is leased`);
+  assert(running || state === STATE.held, "range % is leased", range);
   if (running) {
     cell.word += LOSS;
     if (extra > 0) cell.mark = extra;
@@ -357,7 +359,7 @@ function changeReopened(
   charge: number,
   range: number,
 ): boolean {
-  assert(state === STATE.done, `range ${range} is done when it is reopened`);
+  assert(state === STATE.done, "range % is done when it is reopened", range);
   cell.word = (cell.word & CHARGES) + charge;
   toLease(0, cell.word | (isSpent(cell.word, task) ? STATE.failed : STATE.ready));
   cell.mark = reason;
