@@ -3,6 +3,7 @@
  * earlier attempts ended, and whether its ranges fit the file they are cut from.
  */
 import {
+  formatBytes,
   JumboError,
   leaseEpoch,
   leaseNumber,
@@ -72,6 +73,10 @@ function explainTask(
 function whyReadyWaits(parts: CoreParts, conversations: Conversations, entry: TaskEntry): string[] {
   const sessions = [...conversations.sessions.values()];
   if (parts.committer.blocked) return ["nothing is leased: the store's disk is full"];
+  if (parts.granter.paused) {
+    const least = formatBytes(parts.options.freeBytesMin);
+    return [`nothing is leased: the store's disk has less than ${least} free`];
+  }
   if (sessions.length === 0) {
     return ["no pilot is connected: start one with `jumbo pilot start`"];
   }
