@@ -177,14 +177,14 @@ export class Book {
 
   changeBundle(id: number, change: Partial<BundleRow>): void {
     const row = this.bundles.get(id);
-    assert(row, `bundle ${id} is not in the books`);
+    assert(row, "bundle % is not in the books", id);
     this.#putBundle({ ...row, ...change });
   }
 
   /** Notes that a task has accepted outputs in a bundle. */
   useBundle(id: BundleId, task: number): void {
     const row = this.bundles.get(id);
-    assert(row, `bundle ${id} is not in the books`);
+    assert(row, "bundle % is not in the books", id);
     if (!row.tasks.includes(task)) this.#putBundle({ ...row, tasks: [...row.tasks, task] });
   }
 

@@ -144,7 +144,7 @@ export class Granter {
     const body: MutableBody = { spans: [], tasks: [], files: [], offsets: [], fileBytes: 0 };
     for (const plan of plans) {
       const open = this.open.get(plan.task);
-      assert(open, `the shaper planned task ${plan.task}, which is not open`);
+      assert(open, "the shaper planned task %, which is not open", plan.task);
       const most = Math.min(plan.ranges, session.want);
       let leased = this.#lease(session, open, most, plan, body);
       // Nothing untried is left: what is left must not wait for a pilot that may never come.
