@@ -68,16 +68,20 @@ export async function groupCommits(
 
 /** At rest, in RAM, and back after SIGKILL: one store of 10^8 ranges serves all three. */
 export async function atRest(place: Place, figures: Figures, options: BooksOptions): Promise<void> {
-  const ranges = 1e8;
+  const { ranges, operations } = options.quick
+    ? { ranges: 1e7, operations: 1e5 }
+    : { ranges: 1e8, operations: 1e6 };
+  const size = options.quick ? "10^7" : "10^8";
   const dir = await storeWith(place, "rest", ranges);
-  options.log("10^8 ranges are brought to rest");
-  const made = await part(place, "at-rest", [dir, 1, ranges, 1e6]);
-  figures.add("at rest, 10^8 ranges: disk", (made["bytes"] as number) / ranges, "B/range", {
+  options.log(`${size} ranges are brought to rest`);
+  const made = await part(place, "at-rest", [dir, 1, ranges, operations]);
+  figures.add(`at rest, ${size} ranges: disk`, (made["bytes"] as number) / ranges, "B/range", {
     atMost: 0.6,
   });
-  await recovery(place, figures, options, dir);
+  const what = `SIGKILL at ${size} ranges, ${operations} operations`;
+  await recovery(place, figures, options, { dir, ranges, what });
   const told = await part(place, "memory", [dir, 1], ["--expose-gc"]);
-  figures.add("at rest, 10^8 ranges: RAM", told["restPerRange"] as number, "B/range", {
+  figures.add(`at rest, ${size} ranges: RAM`, told["restPerRange"] as number, "B/range", {
     atMost: 10,
   });
   figures.add("10^8 untouched ranges: RAM", told["untouched"] as number, "B");
@@ -89,7 +93,7 @@ async function recovery(
   place: Place,
   figures: Figures,
   options: BooksOptions,
-  dir: string,
+  { dir, ranges, what }: { dir: string; ranges: number; what: string },
 ): Promise<void> {
   const seconds: number[] = [];
   const opened: number[] = [];
@@ -102,13 +106,14 @@ async function recovery(
     // Killed again at once: the next start finds the same work behind the checkpoint.
     await engine.stop("SIGKILL");
   }
-  const floor = firstTouchSeconds(1e9);
-  figures.add("SIGKILL at 10^8 ranges, 10^6 operations -> serving", median(opened), "s");
-  figures.add("SIGKILL at 10^8 ranges, 10^6 operations -> first grant", median(seconds), "s", {
+  const floor = firstTouchSeconds(10 * ranges);
+  figures.add(`${what} -> serving`, median(opened), "s");
+  figures.add(`${what} -> first grant`, median(seconds), "s", {
     atMost: 1,
   });
   const name = "the same / first-touch memcpy of 10 B/range";
-  figures.add(name, median(seconds) / floor, "x", { atMost: 2 });
+  // The goal is of 10^8 ranges: fewer cost a start all the same, and nearly no copying.
+  figures.add(name, median(seconds) / floor, "x", options.quick ? null : { atMost: 2 });
 }
 
 /** Seconds to copy so many bytes into memory that nobody has touched yet. */
@@ -195,7 +200,7 @@ export async function creation(
 }
 
 export async function giant(place: Place, figures: Figures, options: BooksOptions): Promise<void> {
-  const processed = options.quick ? 1e6 : 1e7;
+  const processed = options.quick ? 2e5 : 1e7;
   const dir = await storeWith(place, "giant", 1e9);
   options.log(`${processed} of 10^9 ranges are processed in scattered order`);
   const made = await part(place, "giant", [dir, 1, 1e9, processed]);

@@ -110,9 +110,10 @@ export async function againstJson(
       { batch: 256, goal: 0.3 },
     ]) {
       const ratios: number[] = [];
+      const seconds = options.quick ? 1 : 2;
       for (let round = 0; round < (options.quick ? 2 : 4); round++) {
-        const json = await jsonCpu(pid, port, batch);
-        const own = await ownCpu(place, engine, batch);
+        const json = await jsonCpu(pid, port, batch, seconds);
+        const own = await ownCpu(place, engine, batch, seconds);
         // The first round of each warms both up.
         if (round > 0) ratios.push(own / json);
       }
@@ -125,24 +126,27 @@ export async function againstJson(
   }
 }
 
-const SECONDS = 2;
-
-async function jsonCpu(pid: number, port: number, batch: number): Promise<number> {
+async function jsonCpu(pid: number, port: number, batch: number, seconds: number): Promise<number> {
   const script = join(ROOT, "bench", "heart", "parts", "json-load.ts");
   const before = cpuSecondsOf(pid);
-  const words = [port, 64, batch, SECONDS, 1].map(String);
+  const words = [port, 64, batch, seconds, 1].map(String);
   const output = await run([process.execPath, script, ...words], { core: LOAD_CORE });
   const { exchanges } = JSON.parse(output) as { exchanges: number };
   return (cpuSecondsOf(pid) - before) / exchanges;
 }
 
-async function ownCpu(place: Place, engine: EngineProcess, batch: number): Promise<number> {
+async function ownCpu(
+  place: Place,
+  engine: EngineProcess,
+  batch: number,
+  seconds: number,
+): Promise<number> {
   const before = cpuSecondsOf(engine.pid);
   const result = await load(place, {
     contender: "jumbo",
     connect: engine.connect,
     key: engine.key,
-    ...{ clients: 64, batch, scatter: true, warmSeconds: 0, seconds: SECONDS },
+    ...{ clients: 64, batch, scatter: true, warmSeconds: 0, seconds },
   });
   return (cpuSecondsOf(engine.pid) - before) / (result.rangesTotal / batch);
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,8 @@ int main(int argc, char** argv) {
   struct sockaddr_un where = {.sun_family = AF_UNIX};
   snprintf(where.sun_path, sizeof where.sun_path, "%s", argv[1] + 5);
   unlink(where.sun_path);
+  /* A client that ends before it has read is no reason to end. */
+  signal(SIGPIPE, SIG_IGN);
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (bind(listener, (struct sockaddr*)&where, sizeof where) != 0 || listen(listener, 4096) != 0) {
     perror("heart-echo: can't listen");
