@@ -72,6 +72,7 @@ export class Fleet {
   async stop(): Promise<void> {
     const kept = [...this.#queues.values()];
     for (const { timer } of kept) clearInterval(timer);
+    await Promise.all(kept.map(({ keeper }) => keeper.close()));
     await Promise.all(kept.map(({ provisioner }) => provisioner.close()));
   }
 

@@ -49,6 +49,7 @@ export class QueueKeeper {
   readonly #idleSince = new Map<string, number>();
   #turn: Promise<unknown> = Promise.resolve();
   #passing = false;
+  #closed = false;
   #work: Work | null = null;
   #places = 1;
   /** When the site was looked at last; 0: never. */
@@ -68,7 +69,7 @@ export class QueueKeeper {
 
   /** A pass unless one is under way: a slow site is not asked twice at once. */
   async tick(): Promise<void> {
-    if (this.#passing) return;
+    if (this.#passing || this.#closed) return;
     this.#passing = true;
     await this.pass();
     this.#passing = false;
@@ -89,8 +90,19 @@ export class QueueKeeper {
         if (record.problem !== problem) log(`queue ${record.name}: ${problem}`);
         record.problem = problem;
       }
-      await records.save(record);
+      try {
+        await records.save(record);
+      } catch (error) {
+        // The store is gone or going; whoever stops the engine says so.
+        log(`queue ${record.name}: ${messageOf(error)}`);
+      }
     });
+  }
+
+  /** No pass begins after this, and none is under way when it resolves. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
   }
 
   /** What a pass would submit now. */

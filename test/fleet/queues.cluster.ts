@@ -3,7 +3,7 @@
  * then does, one task over two shapes and a local pilot with an allocation cancelled in the middle,
  * an engine that comes back, and a walltime that costs nothing.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -210,25 +210,30 @@ describe.skipIf(clusterCommand === null)("queues on a Slurm cluster", () => {
   });
 
   it("goes on with its jobs when the engine comes back elsewhere; a walltime costs nothing", async () => {
-    await addTask("restart", 400, 0.4);
+    const ranges = 900;
+    const slots = 2;
+    await addTask("restart", ranges, 0.4);
     const limits = ["--nodes-max", "1", "--jobs-max", "2", "--walltime-max", "1m"];
-    await addQueue("back", "--kind", "slurm", "--partition", "main", "--slots", "2", ...limits);
+    const place = ["--kind", "slurm", "--partition", "main", "--slots", String(slots)];
+    await addQueue("back", ...place, ...limits, "--per-minute", "60");
     await until(60, async () => (await show("restart")).ranges.done >= 20);
     const before = (await queue("back")).allocations.map((one) => one.jobId);
+    expect(before.length).toBeGreaterThan(0);
     await cluster.stopEngine();
     await cluster.startEngine(store);
     await jumbo("wait", "restart", "--timeout", "4m");
-    const task = await expectExactlyOnce("restart", 400);
-    const view = await queue("back");
-    const first = view.allocations.filter((one) => before.includes(one.jobId));
-    expect(first.length).toBe(before.length);
+    const task = await expectExactlyOnce("restart", ranges);
+    const { allocations } = await queue("back");
+    const ended = allocations.filter((one) => one.phase === "ended");
     console.log(
-      `restart: ${task.attempts} starts for 400 ranges; ` +
-        view.allocations.map((one) => `job ${one.jobId} ${one.state}`).join(", "),
+      `restart: ${task.attempts} starts for ${ranges} ranges; ` +
+        allocations.map((one) => `job ${one.jobId} ${one.state}`).join(", "),
     );
-    for (const one of first) expect(one.state).toBe("COMPLETED");
-    expect(task.attempts).toBe(400);
+    expect(ended.map((one) => one.jobId)).toEqual(expect.arrayContaining(before));
+    // Pilots leave before Slurm would end them, and a wall costs at most what runs there.
+    for (const one of ended) expect(one.state).toBe("COMPLETED");
+    expect(task.attempts - ranges).toBeLessThanOrEqual(slots * ended.length);
     await jumbo("queue", "remove", "back");
-    expect(existsSync(join(cluster.shared, "jobs", "back", first[0]?.id ?? "-"))).toBe(false);
+    expect(readdirSync(join(cluster.shared, "jobs", "back"))).toEqual(["bundles"]);
   });
 });
