@@ -45,6 +45,8 @@ interface Kept {
 
 /** How long `remove` waits for the jobs it took back. */
 const REMOVE_SECONDS_MAX = 90;
+/** How long of that pilots may take to finish what they run. */
+const DRAIN_SECONDS_MAX = 30;
 
 export class Fleet {
   readonly #options: FleetOptions;
@@ -125,13 +127,19 @@ export class Fleet {
   /** Takes its jobs back, waits for their ends, forgets it. */
   async remove(name: string): Promise<void> {
     const { keeper, provisioner, timer } = this.#queue(name);
-    const deadline = performance.now() + REMOVE_SECONDS_MAX * 1000;
-    clearInterval(timer);
-    await keeper.cancelAll("its queue is removed");
-    while (keeper.live.some((one) => one.jobId !== "") && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
-      await keeper.pass();
+    for (const [gently, seconds] of [
+      [true, DRAIN_SECONDS_MAX],
+      [false, REMOVE_SECONDS_MAX - DRAIN_SECONDS_MAX],
+    ] as const) {
+      const deadline = performance.now() + seconds * 1000;
+      await keeper.cancelAll("its queue is removed", gently);
+      while (keeper.live.some((one) => one.jobId !== "") && performance.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await keeper.pass();
+      }
     }
+    clearInterval(timer);
+    await keeper.close();
     await provisioner.close();
     this.#queues.delete(name);
     await this.#saveNames();

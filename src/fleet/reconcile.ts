@@ -121,12 +121,17 @@ export class QueueKeeper {
     });
   }
 
-  /** Takes every job back that we submitted; used before a queue is forgotten. */
-  cancelAll(why: string): Promise<void> {
+  /**
+   * Takes every job back that we submitted; used before a queue is forgotten. `gently`: pilots that
+   * are there are told to drain, since Slurm's own signal ends their payloads too.
+   */
+  cancelAll(why: string, gently: boolean): Promise<void> {
     return this.#inTurn(async () => {
       this.record.paused = true;
       await this.#settle();
-      for (const one of this.live) await this.#cancel(one, why);
+      for (const one of this.live) {
+        if (!gently || !(await this.#drain(one, why))) await this.#cancel(one, why);
+      }
       await this.#settle();
       await this.#parts.records.save(this.record);
     });
@@ -258,7 +263,7 @@ export class QueueKeeper {
   }
 
   async #handBack(): Promise<void> {
-    const { record, client, nowSeconds } = this.#parts;
+    const { record, nowSeconds } = this.#parts;
     const { pendingSecondsMax, idleSecondsMax } = record.settings;
     for (const one of this.live) {
       const waited = nowSeconds() - one.submittedSeconds;
@@ -267,12 +272,17 @@ export class QueueKeeper {
       }
       const idle = nowSeconds() - (this.#idleSince.get(one.id) ?? Number.POSITIVE_INFINITY);
       if (!(idle > idleSecondsMax) || one.cancelled !== "") continue;
-      one.cancelled = `its pilots found no work for ${idleSecondsMax} s`;
-      for (const pilot of await client.ask("pilots", {})) {
-        if (!this.#isOf(pilot, one)) continue;
-        await client.ask("drainPilot", { pilot: pilot.number, reason: one.cancelled });
-      }
+      await this.#drain(one, `its pilots found no work for ${idleSecondsMax} s`);
     }
+  }
+
+  /** Tells the allocation's pilots to drain; false if none is there to be told. */
+  async #drain(one: AllocationRecord, reason: string): Promise<boolean> {
+    const { client } = this.#parts;
+    const pilots = (await client.ask("pilots", {})).filter((pilot) => this.#isOf(pilot, one));
+    if (pilots.length > 0) one.cancelled = reason;
+    for (const { number } of pilots) await client.ask("drainPilot", { pilot: number, reason });
+    return pilots.length > 0;
   }
 
   async #cancel(one: AllocationRecord, why: string): Promise<void> {

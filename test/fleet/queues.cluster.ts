@@ -184,6 +184,7 @@ describe.skipIf(clusterCommand === null)("queues on a Slurm cluster", () => {
       `ranges: ${ofLong} on 2 nodes x 8 min, ${ofShort} on the cancelled 2 x 6 min, ` +
         `${600 - ofLong - ofShort} elsewhere; ${task.attempts} starts`,
     );
+    console.log(await jumbo("explain", "squares"));
     expect(ofLong).toBeGreaterThan(50);
     expect(ofShort).toBeGreaterThan(20);
     expect(ranges("login-")).toBeGreaterThan(20);
