@@ -6,6 +6,7 @@
 #include "pilot/Files.hpp"
 #include "pilot/Json.hpp"
 #include "pilot/Placeholders.hpp"
+#include "pilot/Stopped.hpp"
 #include "pilot/Text.hpp"
 
 namespace jumbo
@@ -114,7 +115,7 @@ AttemptEnd OnceRun::end()
     }
     else
     {
-        end = failed_end(describe(process) + said);
+        end = ended_badly(process, describe(process) + said);
     }
     end.wall_seconds = started_at_ > 0 ? std::max(0.0, ended_at_ - started_at_) : 0;
     end.cpu_seconds = process.cpu_seconds;

@@ -225,6 +225,7 @@ bool Process::poll(double now)
     {
         end_.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
         end_.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        end_.asked = kill_at_ != never;
         auto const seconds = [](timeval const& t) {
             return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
         };

@@ -44,6 +44,7 @@ struct ProcessEnd
     std::string problem;  //!< Set if the program could not be started at all.
     int code{0};
     int signal{0};
+    bool asked{false};  //!< The pilot had asked it to stop.
     double cpu_seconds{0};  //!< User and system time of all that was waited for.
 };
 

@@ -15,6 +15,7 @@
 #include "pilot/Json.hpp"
 #include "pilot/Placeholders.hpp"
 #include "pilot/RangeMessage.hpp"
+#include "pilot/Stopped.hpp"
 #include "pilot/Text.hpp"
 
 namespace jumbo
@@ -483,8 +484,9 @@ void StreamWorker::finish(double now)
     for (auto& each : given_)
     {
         auto& given = each.second;
-        auto end = given.ordered ? *given.ordered
-                                 : failed_end("payload was lost (" + problem_ + ")" + said);
+        auto end = given.ordered
+                       ? *given.ordered
+                       : ended_badly(process_.end(), "payload was lost (" + problem_ + ")" + said);
         end.reason += given.ordered && end.kind == AttemptEnd::Kind::failed ? said : "";
         end.wall_seconds = now - given.started_at;
         ended_.push_back({std::move(given.work), std::move(end)});

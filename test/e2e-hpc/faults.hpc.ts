@@ -101,7 +101,7 @@ async function survive(bed: Bed, launcher: Launcher, fault: Fault, round: number
     output: { name: `${name}.jsonl`, merge: "jsonl", recordsPerEvent: 1 },
   });
   const flags = ["--slots", String(SLOTS), "--rank-silence", `${SILENCE_SECONDS}s`];
-  let pilot: ChildProcess = bed.launch(launcher, flags, "1-4");
+  let pilot: ChildProcess = bed.launch(launcher, flags);
   let launches = 1;
   const before = bed.bundleBytes();
   const grown = () => bed.bundleBytes() - before > MEMBER_BYTES * (RANGES / 50);
