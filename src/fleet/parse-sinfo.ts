@@ -1,8 +1,8 @@
 /**
- * Nodes from `sinfo --json` (Slurm 22.05, openapi v0.0.38 and later forms). The command prints all
- * nodes whatever partition it is asked for, so they are filtered here.
+ * Nodes from `sinfo --json` as Slurm 22.05 prints it (openapi v0.0.38): all nodes, whatever partition
+ * it is asked for. A document of another form is refused with a message.
  *
- * `cpus` may be null; `state` is a word, in later versions a list of words with the flags.
+ * `cpus` may be null; `state` may be one word, or a list of words with the flags.
  */
 import { badAnswer, numberOf, record, rows, textOf } from "./answer.ts";
 

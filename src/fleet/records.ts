@@ -108,8 +108,13 @@ export class QueueRecords {
   }
 }
 
+/** Those of the last minute stay in any case: the rate of submissions is counted by them. */
 function dropOldest(record: QueueRecord): void {
-  let drop = record.allocations.filter((one) => one.phase === "ended").length - ENDED_KEPT;
+  const { allocations } = record;
+  const recentSeconds = (allocations.at(-1)?.submittedSeconds ?? 0) - 60;
+  const mayGo = (one: AllocationRecord) =>
+    one.phase === "ended" && one.submittedSeconds <= recentSeconds;
+  let drop = allocations.filter((one) => one.phase === "ended").length - ENDED_KEPT;
   if (drop <= 0) return;
-  record.allocations = record.allocations.filter((one) => one.phase !== "ended" || drop-- <= 0);
+  record.allocations = allocations.filter((one) => !mayGo(one) || drop-- <= 0);
 }
