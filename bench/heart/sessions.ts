@@ -62,7 +62,7 @@ export async function trace(
       connect: engine.connect,
       key: engine.key,
       ...{ clients, batch: 1, slots: SLOTS_PER_PILOT, eventMs: 1000, core: null },
-      warmSeconds: options.quick ? 2.5 : 4,
+      warmSeconds: options.quick ? 4 : 8,
       seconds: options.quick ? 3 : 20,
     });
     const wall = (performance.now() - began) / 1000;

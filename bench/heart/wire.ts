@@ -111,7 +111,7 @@ export async function againstJson(
     ]) {
       const ratios: number[] = [];
       const seconds = options.quick ? 1 : 2;
-      for (let round = 0; round < (options.quick ? 2 : 4); round++) {
+      for (let round = 0; round < (options.quick ? 3 : 5); round++) {
         const json = await jsonCpu(pid, port, batch, seconds);
         const own = await ownCpu(place, engine, batch, seconds);
         // The first round of each warms both up.
