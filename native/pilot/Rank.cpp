@@ -26,7 +26,7 @@ namespace
 {
 //---------------------------------------------------------------------------//
 constexpr double sleep_seconds_min = 50e-6;
-constexpr double sleep_seconds_max = 3e-3;
+constexpr double sleep_seconds_max = 5e-3;
 constexpr double wait_seconds_max = 1;
 //! A loop that was away for so long was stopped (SIGSTOP, a frozen node), not busy.
 constexpr double slept_seconds = 2;

@@ -3,7 +3,7 @@
  * \brief One process of the pilot: its node, the hub if it holds it, and the loop of both.
  *
  * One thread waits for everything by one ppoll. MPI has no descriptor to wait for, so with several
- * ranks the wait is a sleep that grows from 50 us to 3 ms while nothing moves.
+ * ranks the wait is a sleep that grows from 50 us to 5 ms while nothing moves.
  *
  * When the hub is silent, each rank turns to the lowest rank that it does not think dead, and says
  * hello there: that hello is a vote. The rank that is turned to by enough of the others takes the
