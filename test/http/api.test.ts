@@ -401,7 +401,8 @@ describe("tokens", () => {
   it("are kept as hashes only, over a restart of the server too", async () => {
     const { value } = await client.ask("getMeta", { key: "tokens" });
     for (const token of Object.values(tokens)) expect(value).not.toContain(token);
-    expect(value).not.toContain(tokens["ann"]?.split("_")[2]);
+    // The secret itself may hold underscores: everything behind the id.
+    expect(value).not.toContain(tokens["ann"]?.split("_").slice(2).join("_"));
     const sameStore = { ask: client.ask.bind(client), onEvent: client.onEvent.bind(client) };
     const second = await startHttp(sameStore, { host: "127.0.0.1", port: 0, scan });
     const headers = { authorization: `Bearer ${tokens["ann"]}` };
