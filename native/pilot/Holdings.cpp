@@ -234,9 +234,9 @@ void Holdings::report(ReportItem item)
 }
 
 //---------------------------------------------------------------------------//
-std::vector<ReportItem> Holdings::to_send(std::uint64_t sequence, std::size_t items_max)
+std::vector<ReportItem> Holdings::to_send(std::uint64_t sequence, std::size_t limit)
 {
-    auto const size = std::min(items_max, waiting_.size());
+    auto const size = std::min(limit, waiting_.size());
     auto const border = waiting_.begin() + static_cast<std::ptrdiff_t>(size);
     std::vector<ReportItem> items(waiting_.begin(), border);
     waiting_.erase(waiting_.begin(), border);

@@ -98,9 +98,10 @@ test.concurrent.each([
     await life.kill9();
     await sleep(PILOTS_END_MS);
     const bundles = bundlesIn(join(store, "bundles"));
-    expect(bundles.length).toBe(1);
+    // A pilot that for a moment held nothing of the task has closed its first one.
+    expect(bundles.length).toBeGreaterThan(0);
     const before = startsIn(folder);
-    damage(bundles[0] as string);
+    for (const bundle of bundles) damage(bundle);
     const again = await bench.jumbo([...args, "--output", "json"], { timeoutMs: TIMEOUT_MS });
     expectFinal(documentOf(again), RANGES);
     expect(readFileSync(join(folder, "counted.jsonl"), "utf8")).toBe(countedText(EVENTS));
