@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds jumbo-pilot for every MPI that is here, and without one:
 #   native/build/{openmpi,mpich,serial}/jumbo-pilot
+# `native/build.sh serial` builds the last one only.
 # On a site with modules: load one MPI, then `native/build.sh mpi` builds native/build/mpi with it.
 # JOBS (default 2) compilers run at once. An MPI whose compiler isn't found is skipped, and named.
 set -eu
@@ -32,6 +33,9 @@ if [ "${1:-}" = mpi ]; then
   exit 0
 fi
 build serial -DJUMBO_MPI=OFF
+if [ "${1:-}" = serial ]; then
+  exit 0
+fi
 for mpi in openmpi mpich; do
   if compiler=$(command -v "mpicxx.$mpi"); then
     build "$mpi" -DJUMBO_MPI=ON -DMPI_CXX_COMPILER="$compiler"
