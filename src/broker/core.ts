@@ -80,7 +80,6 @@ export class Core {
       world,
       options,
       engineId: recovered.engineId,
-      epoch: recovered.epoch,
       book,
       ledger,
       shaper,

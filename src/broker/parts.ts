@@ -40,7 +40,6 @@ export interface CoreParts {
   readonly world: CoreWorld;
   readonly options: CoreOptions;
   readonly engineId: string;
-  readonly epoch: number;
   readonly book: Book;
   readonly ledger: Ledger;
   readonly shaper: Shaper;

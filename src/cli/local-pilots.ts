@@ -4,7 +4,7 @@
  * ranges a loss each, nothing else.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { jumboCommand } from "./own-command.ts";
 
 export interface LocalPilotOptions {
   readonly accessPath: string;
@@ -55,10 +55,9 @@ export class LocalPilots {
 
   #launch(place: number, pauseMs: number): void {
     const { accessPath, slotsPerPilot, bundlesDir, log } = this.#options;
-    const entry = import.meta.url.endsWith(".ts") ? "./jumbo.mjs" : "./main.js";
-    const command = fileURLToPath(new URL(entry, import.meta.url));
+    const [node, command] = jumboCommand() as [string, string];
     const child = spawn(
-      process.execPath,
+      node,
       [
         command,
         "pilot",
