@@ -198,6 +198,7 @@ export class TestPilot {
 
   /** Says bye: its bundles are nobody's to append to any more. */
   async leave(): Promise<void> {
+    this.#leaving = true; // what is granted from here on goes back to the engine with the bye
     await this.#busy;
     if (this.#bundle && this.#closeBundles) await this.#bundle.close();
     this.#send({ type: "bye", reason: "done" });
@@ -206,6 +207,7 @@ export class TestPilot {
 
   #left = 0;
   #opened = false;
+  #leaving = false;
 
   #send(message: PilotMessage): void {
     const gatherer = new FrameGatherer();
@@ -239,7 +241,7 @@ export class TestPilot {
         }
       }
     }
-    if (work.length > 0) this.#busy = this.#busy.then(() => this.#do(work));
+    if (work.length > 0 && !this.#leaving) this.#busy = this.#busy.then(() => this.#do(work));
   }
 
   async #do(work: Work[]): Promise<void> {
