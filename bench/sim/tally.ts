@@ -73,10 +73,21 @@ export class Tally {
     const idle = (this.#capacity - this.#busy) * step;
     this.idleSeconds += idle;
     this.capacitySeconds += this.#capacity * step;
-    const bin = Math.floor(now / this.binSeconds);
-    while (this.occupancy.length <= bin) this.occupancy.push(0);
-    this.occupancy[bin]! += this.#busy * step;
+    this.#fillBins(now);
     this.#now = now;
+  }
+
+  /** A step that crosses bins counts in each of them for its own part. */
+  #fillBins(now: number): void {
+    const { binSeconds, occupancy } = this;
+    const last = Math.floor(now / binSeconds);
+    while (occupancy.length <= last) occupancy.push(0);
+    let from = this.#now;
+    for (let bin = Math.floor(from / binSeconds); bin < last; bin++) {
+      occupancy[bin]! += this.#busy * ((bin + 1) * binSeconds - from);
+      from = (bin + 1) * binSeconds;
+    }
+    occupancy[last]! += this.#busy * (now - from);
   }
 
   capacity(slots: number): void {

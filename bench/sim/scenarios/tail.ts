@@ -35,8 +35,8 @@ export interface TailRun {
   readonly bound: number;
   readonly fifo: number;
   readonly makespan: number;
+  readonly requests: number;
   readonly tally: Tally;
-  readonly world: World;
 }
 
 export function runTail(
@@ -70,20 +70,19 @@ export function runTail(
     bound: Math.max(meanWork, longest),
     fifo: idealFifoSeconds(times, nodes),
     makespan: tally.makespanSeconds,
+    requests: world.engine.requests,
     tally,
-    world,
   };
 }
 
 export function printTail(name: string, label: string, run: TailRun): void {
-  const { engine } = run.world;
   const over = (run.makespan - run.meanWork).toFixed(0);
   const ratio = (run.makespan / run.fifo).toFixed(4);
   console.log(
     `  ${name} ${label.padEnd(24)} A ${run.meanWork.toFixed(0)} t_max ${run.longest.toFixed(0)} ` +
       `LB ${run.bound.toFixed(0)} makespan ${run.makespan.toFixed(1)} ` +
       `(A+${over}, ${ratio} x FIFO) ` +
-      `idle to 99 % ${(100 * run.tally.idleTo99).toFixed(1)} % requests ${engine.requests}`,
+      `idle to 99 % ${(100 * run.tally.idleTo99).toFixed(1)} % requests ${run.requests}`,
   );
 }
 
@@ -104,7 +103,16 @@ export function tailScenario(name: TailName, settings: Settings, report: FigureR
     return;
   }
   const plain = sizeBlind(name, settings, seeds, report);
-  hinted(name, settings, seeds, report, plain);
+  const hints = hinted(name, settings, seeds, report);
+  plotOccupancy(`occupancy-${name}`, `Scenario ${name}, seed ${settings.seed}`, plain.meanWork, [
+    ["no hints", plain.tally],
+    ["hints 30 % wrong", hints.wrong.tally],
+    ["perfect hints", hints.perfect.tally],
+  ]);
+  plotMap(`map-${name}`, [
+    [`Scenario ${name}: when ranges end, no hints`, plain.tally],
+    ["the same, hints 30 % wrong", hints.wrong.tally],
+  ]);
 }
 
 function sizeBlind(
@@ -112,25 +120,30 @@ function sizeBlind(
   settings: Settings,
   seeds: readonly number[],
   report: FigureReport,
-): Tally {
+): TailRun {
   const runs = seeds.map((seed) => runTail(name, settings, seed, "jumbo", null));
   for (const run of runs) printTail(name, "jumbo, no hints", run);
   const ratios = runs.map((run) => run.makespan / run.fifo);
   report.add(`${name}: makespan / ideal FIFO, no hints, mean`, mean(ratios), "x", { atMost: 1.02 });
   report.add(`${name}: the same, worst seed`, Math.max(...ratios), "x");
+  const ours = mean(runs.map((run) => run.makespan));
+  report.add(`${name}: mean makespan, no hints`, ours, "s");
   let best = Number.POSITIVE_INFINITY;
   for (const policy of BASELINES) {
-    const others = seeds.map((seed) => runTail(name, settings, seed, policy, null));
-    printTail(name, policy, others[0]!);
-    best = Math.min(best, mean(others.map((run) => run.makespan)));
+    const others = seeds.map((seed) => {
+      const run = runTail(name, settings, seed, policy, null);
+      printTail(name, policy, run);
+      return run.makespan;
+    });
+    report.add(`${name}: mean makespan, ${policy}`, mean(others), "s");
+    best = Math.min(best, mean(others));
   }
-  const ours = mean(runs.map((run) => run.makespan));
   // The best of six noisy means needs the full size and five seeds to mean anything.
   const goal = settings.quick ? null : { atMost: 1.02 };
   report.add(`${name}: makespan / best size-blind policy`, ours / best, "x", goal);
   const idle = mean(runs.map((run) => run.tally.idleTo99));
   report.add(`${name}: idle until 99 % are done, no hints`, 100 * idle, "%");
-  return runs[0]!.tally;
+  return runs[0]!;
 }
 
 function hinted(
@@ -138,8 +151,7 @@ function hinted(
   settings: Settings,
   seeds: readonly number[],
   report: FigureReport,
-  plain: Tally,
-): void {
+): { wrong: TailRun; perfect: TailRun } {
   const wrong = seeds.map((seed) => runTail(name, settings, seed, "jumbo", 0.3));
   const perfect = seeds.map((seed) => runTail(name, settings, seed, "jumbo", 0));
   for (const run of wrong) printTail(name, "jumbo, hints 30 % wrong", run);
@@ -156,10 +168,5 @@ function hinted(
   }
   const ratio = mean(perfect.map((run) => run.makespan)) / mean(wrong.map((run) => run.makespan));
   report.add(`${name}: makespan, perfect / 30 % wrong hints`, ratio, "x", { atMost: 1 });
-  plotOccupancy(`occupancy-${name}`, `Busy slots, scenario ${name}`, [
-    ["no hints", plain],
-    ["hints 30 % wrong", wrong[0]!.tally],
-    ["perfect hints", perfect[0]!.tally],
-  ]);
-  plotMap(`map-${name}`, `Ranges by index and time of their end, ${name}, hints`, wrong[0]!.tally);
+  return { wrong: wrong[0]!, perfect: perfect[0]! };
 }
