@@ -27,6 +27,10 @@ export interface LoadOptions {
   readonly holds?: boolean;
   /** Remembers nothing of single ranges: for runs over more of them than fit into memory. */
   readonly forgets?: boolean;
+  /** Milliseconds from one exchange of a pilot to its next, at least; default 0. */
+  readonly paceMs?: number;
+  /** Exchanges into one bundle; without it outputs are in none. */
+  readonly bundleExchanges?: number;
   readonly credential?: string;
   /** Of its pilots' identities; two loads on one engine need two. */
   readonly name?: string;
@@ -112,6 +116,9 @@ class LoadPilot {
   #sequence = 0;
   #sentMs = 0;
   #generation = 0;
+  #bundle = 0;
+  #intoBundle = 0;
+  #paced: NodeJS.Timeout | null = null;
   #beat: NodeJS.Timeout | null = null;
 
   constructor(id: string, options: LoadOptions, load: Load) {
@@ -147,6 +154,8 @@ class LoadPilot {
   stop(): void {
     if (this.#beat) clearInterval(this.#beat);
     this.#beat = null;
+    if (this.#paced) clearTimeout(this.#paced);
+    this.#paced = null;
     this.#socket?.destroy();
     this.#socket = null;
   }
@@ -176,8 +185,10 @@ class LoadPilot {
   }
 
   #hear(message: EngineMessage): void {
-    if (message.type === "welcome") this.#take(message.grant);
-    else if (message.type === "grant") this.#take(message);
+    if (message.type === "welcome") {
+      this.#newBundle();
+      this.#take(message.grant);
+    } else if (message.type === "grant") this.#take(message);
     else if (message.type === "verdicts") this.#verdicts(message.runs);
   }
 
@@ -187,10 +198,27 @@ class LoadPilot {
       this.#held.push(block);
     }
     if (this.#options.holds) return;
-    if (this.#reported.length === 0 && this.#held.length > 0) this.#exchange();
+    if (this.#reported.length === 0 && this.#held.length > 0) this.#exchangeInTime();
+  }
+
+  #newBundle(): void {
+    if (this.#options.bundleExchanges === undefined) return;
+    this.#intoBundle = 0;
+    const uri = `file:///soak/${this.#id}.g${this.#generation}.${++this.#bundle}.zip`;
+    this.#send({ type: "bundle", number: this.#bundle, node: 0, uri });
+  }
+
+  #exchangeInTime(): void {
+    const waitMs = this.#sentMs + (this.#options.paceMs ?? 0) - performance.now();
+    if (waitMs <= 0) this.#exchange();
+    else if (!this.#paced) this.#paced = setTimeout(() => this.#exchange(), waitMs);
   }
 
   #exchange(): void {
+    this.#paced = null;
+    if (++this.#intoBundle > (this.#options.bundleExchanges ?? Number.POSITIVE_INFINITY)) {
+      this.#newBundle();
+    }
     this.#reported = this.#held;
     this.#held = [];
     this.#sentMs = performance.now();
@@ -201,7 +229,7 @@ class LoadPilot {
       reports: this.#reported.map((spans) => ({
         outcome: OUTCOME.done,
         spans,
-        bundle: 0,
+        bundle: this.#bundle,
         reason: "",
         cost,
         node: 0,
@@ -216,6 +244,7 @@ class LoadPilot {
     this.#load.answered(performance.now() - this.#sentMs);
     let run = 0;
     let left = runs[0] ?? 0;
+    let refused = false;
     for (const block of this.#reported) {
       for (let i = 0; i < block.size; i++) {
         for (let k = 0; k < (block.count[i] as number); k++) {
@@ -227,11 +256,13 @@ class LoadPilot {
           const range = (block.first[i] as number) + k;
           if (runs[run + 1] === VERDICT.accepted) {
             this.#load.accepted(block.task, range, block.lease[i] as number);
-          }
+          } else refused = true;
         }
       }
     }
     this.#reported = [];
-    if (this.#held.length > 0) this.#exchange();
+    // The bundle may have been given up: what goes into it is refused from then on.
+    if (refused) this.#newBundle();
+    if (this.#held.length > 0) this.#exchangeInTime();
   }
 }
