@@ -3,8 +3,10 @@
  * method for generating gamma variables" (ACM TOMS 26, 2000).
  */
 import { SeededRandom } from "../../src/base/index.ts";
+import { EmpiricalLaw, type EmpiricalName } from "./empirical.ts";
 
-export type LawName = "gamma" | "lognormal";
+export type LawName = "gamma" | "lognormal" | EmpiricalName;
+export const LAWS: readonly LawName[] = ["gamma", "lognormal", "empirical", "empirical-mixed"];
 
 export class Draws {
   readonly random: SeededRandom;
@@ -54,7 +56,12 @@ export class Draws {
   }
 }
 
-/** `count` range times of one law. */
+/** What a law's cv really is: a recorded one has its own. */
+export function cvOfLaw(law: LawName, cv: number): number {
+  return law === "gamma" || law === "lognormal" ? cv : new EmpiricalLaw(law).cv;
+}
+
+/** `count` range times of one law, all of one event's shape; a recorded law has its own cv. */
 export function drawTimes(
   seed: number,
   law: LawName,
@@ -63,11 +70,17 @@ export function drawTimes(
   cv: number,
 ): Float32Array {
   const draws = new Draws(seed);
+  const draw = drawOf(draws, law, mean, cv);
   const times = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    times[i] = law === "gamma" ? draws.gamma(mean, cv) : draws.lognormal(mean, cv);
-  }
+  for (let i = 0; i < count; i++) times[i] = draw();
   return times;
+}
+
+function drawOf(draws: Draws, law: LawName, mean: number, cv: number): () => number {
+  if (law === "gamma") return () => draws.gamma(mean, cv);
+  if (law === "lognormal") return () => draws.lognormal(mean, cv);
+  const recorded = new EmpiricalLaw(law);
+  return () => mean * recorded.at(draws.unit());
 }
 
 /** Predictions that are wrong by a log-normal factor of this relative spread; 0 = perfect. */

@@ -15,9 +15,11 @@ export type Goal = { readonly atMost: number } | { readonly atLeast: number } | 
 export class FigureReport {
   readonly figures: Figure[] = [];
   readonly seed: number;
+  readonly law: string;
 
-  constructor(seed: number) {
+  constructor(seed: number, law: string) {
     this.seed = seed;
+    this.law = law;
   }
 
   add(name: string, value: number, unit: string, goal: Goal = null): void {
@@ -45,6 +47,7 @@ export class FigureReport {
       schema: "bench-sim/1",
       machine: `${cpus().length} x ${cpu?.model ?? "?"}, node ${process.versions.node}`,
       seed: this.seed,
+      law: this.law,
       figures: this.figures,
     };
   }

@@ -19,6 +19,11 @@ export interface Settings {
   readonly cv: number | null;
 }
 
+/** Goals that speak of one law are for the scenario as it is. */
+export function isYardstick(settings: Settings): boolean {
+  return settings.law === "gamma" && settings.cv === null;
+}
+
 export function spreadName(spread: Spread): string {
   if (spread === null) return "no hints";
   return spread === 0 ? "perfect hints" : `hints ${Math.round(spread * 100)} % wrong`;
