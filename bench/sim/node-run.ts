@@ -38,6 +38,8 @@ export class NodeRun {
   queueRanges: number[] = [];
   queueLeases: number[] = [];
   queueHead = 0;
+  /** Ranges of its first grant; 0: none came yet. */
+  firstGrant = 0;
   #word: Word;
 
   constructor(index: number, spec: NodeSpec, slotBase: number) {

@@ -21,6 +21,8 @@ export class Tally {
   /** Slot-seconds idle (slots alive - busy). */
   idleSeconds = 0;
   capacitySeconds = 0;
+  /** Slots alive at once, at most. */
+  slotsMost = 0;
   idleTo99Seconds = 0;
   capacityTo99Seconds = 0;
   usefulSeconds = 0;
@@ -92,6 +94,7 @@ export class Tally {
 
   capacity(slots: number): void {
     this.#capacity += slots;
+    this.slotsMost = Math.max(this.slotsMost, this.#capacity);
   }
 
   start(node: number, sinceArrival: number): void {

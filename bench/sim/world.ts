@@ -323,6 +323,7 @@ export class World {
     if (!node.alive) return;
     if (mail.recall) node.giveUp(mail.ranges.length);
     else {
+      if (node.firstGrant === 0) node.firstGrant = mail.ranges.length;
       for (let i = 0; i < mail.ranges.length; i++) {
         node.queueRanges.push(mail.ranges[i]!);
         node.queueLeases.push(mail.leases[i]!);

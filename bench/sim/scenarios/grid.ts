@@ -6,7 +6,7 @@
 import { tileHoles } from "../../../src/shape/index.ts";
 import { Draws, drawTimes } from "../draws.ts";
 import { type NodeSpec, plainNode } from "../node-run.ts";
-import type { FigureReport } from "../report.ts";
+import { type FigureReport, mean } from "../report.ts";
 import type { Settings } from "../settings.ts";
 import { World } from "../world.ts";
 import { COSTS, drawStaircase, TITAN } from "./holes.ts";
@@ -18,23 +18,30 @@ const HPC = { queues: 60, nodes: 1237, slots: 302_400 };
 const GRID = { queues: 60, nodes: 1200, slots: 8 };
 const SPOT = { queues: 30, nodes: 1000, slots: 128 };
 
+const KINDS = ["HPC hole", "8-core grid slot", "preemptible node"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** One allocation: some nodes from `at` on; `seconds` is what they have, at most the horizon. */
+interface Job {
+  readonly kind: Kind;
+  readonly nodes: number;
+  readonly at: number;
+  readonly seconds: number;
+}
+
 interface Fleet {
   readonly nodes: NodeSpec[];
-  /** Shapes asked for, by kind: jobs, nodes, node-seconds. */
-  readonly shapes: Map<string, { jobs: number; nodes: number; seconds: number }>;
+  readonly jobs: Job[];
 }
 
 /** The jobs of every queue from 0 to `horizon`, as nodes with arrivals and ends. */
 function fleetOf(draws: Draws, share: number, horizon: number): Fleet {
   const nodes: NodeSpec[] = [];
-  const shapes: Fleet["shapes"] = new Map();
-  const submit = (kind: string, count: number, seconds: number, make: () => NodeSpec) => {
-    const shape = shapes.get(kind) ?? { jobs: 0, nodes: 0, seconds: 0 };
-    shapes.set(kind, shape);
-    shape.jobs++;
-    shape.nodes += count;
-    shape.seconds += count * Math.min(seconds, horizon);
-    for (let i = 0; i < count; i++) nodes.push(make());
+  const jobs: Job[] = [];
+  const submit = (kind: Kind, count: number, seconds: number, spec: NodeSpec) => {
+    const at = spec.arriveSeconds;
+    jobs.push({ kind, nodes: count, at, seconds: Math.min(seconds, horizon - at) });
+    for (let i = 0; i < count; i++) nodes.push(spec);
   };
   const hpcNodes = Math.round(HPC.nodes * share);
   const wide = Math.round(HPC.slots * share) - hpcNodes * Math.floor(HPC.slots / HPC.nodes);
@@ -49,7 +56,7 @@ function fleetOf(draws: Draws, share: number, horizon: number): Fleet {
       for (let at = 300 * draws.unit(); at < horizon; at += job.seconds + 900) {
         const wallSeconds = at + job.seconds;
         const spec = { ...plainNode(slots), type: `hpc${queue}`, arriveSeconds: at, wallSeconds };
-        submit("HPC hole", count, job.seconds, () => spec);
+        submit("HPC hole", count, job.seconds, spec);
       }
       if (left === 0) break;
     }
@@ -58,29 +65,29 @@ function fleetOf(draws: Draws, share: number, horizon: number): Fleet {
     const type = `grid${i % GRID.queues}`;
     const arriveSeconds = 600 * draws.unit();
     const spec = { ...plainNode(GRID.slots, 1.2), type, arriveSeconds };
-    submit("8-core grid slot", 1, horizon, () => spec);
+    submit("8-core grid slot", 1, horizon, spec);
   }
   for (let i = 0; i < Math.round(SPOT.nodes * share); i++) {
     const type = `spot${i % SPOT.queues}`;
     for (let at = 600 * draws.unit(); at < horizon; ) {
       const diesSeconds = at + draws.exponential(3600);
       const spec = { ...plainNode(SPOT.slots, 0.9), type, arriveSeconds: at, diesSeconds };
-      submit("preemptible node", 1, diesSeconds - at, () => spec);
+      submit("preemptible node", 1, diesSeconds - at, spec);
       at = diesSeconds + 60;
     }
   }
-  return { nodes, shapes };
+  return { nodes, jobs };
 }
 
 export function gridScenario(settings: Settings, report: FigureReport): void {
   const share = settings.quick ? 0.02 : 1;
   const ranges = Math.round((EVENTS / EVENTS_PER_RANGE) * share);
-  const mean = EVENT_SECONDS * EVENTS_PER_RANGE;
-  const { nodes, shapes } = fleetOf(new Draws(settings.seed), share, 40_000);
+  const rangeSeconds = EVENT_SECONDS * EVENTS_PER_RANGE;
+  const { nodes, jobs } = fleetOf(new Draws(settings.seed), share, 40_000);
   const cv = 0.5 / Math.sqrt(EVENTS_PER_RANGE);
   const world = new World({
     nodes,
-    times: drawTimes(settings.seed, settings.law, ranges, mean, cv),
+    times: drawTimes(settings.seed, settings.law, ranges, rangeSeconds, cv),
     seed: settings.seed,
     lossesMax: 100,
     gapSeconds: 0.5,
@@ -88,24 +95,41 @@ export function gridScenario(settings: Settings, report: FigureReport): void {
   const begin = performance.now();
   const tally = world.run();
   const took = (performance.now() - begin) / 1000;
-  for (const [kind, { jobs, nodes: count, seconds }] of shapes) {
-    const wide = (count / jobs).toFixed(1);
-    const hours = (seconds / count / 3600).toFixed(2);
-    console.log(`  ${kind.padEnd(20)} ${jobs} jobs, on average ${wide} nodes for ${hours} h`);
-  }
-  const done: Record<string, number> = {};
-  for (const node of world.nodes) {
-    const kind = node.spec.type.replace(/\d+$/, "");
-    done[kind] = (done[kind] ?? 0) + tally.nodeDone[node.index]!;
-  }
-  console.log(`  ranges done by kind: ${JSON.stringify(done)}`);
-  let present = 0;
-  for (const { spec } of world.nodes) if (spec.arriveSeconds < 600) present += spec.slots;
-  report.add("440 000 slots: slots that arrive in the first 10 minutes", present, "");
+  for (const kind of KINDS) reportKind(kind, jobs, world, report);
+  const queues = new Set(nodes.map(({ type }) => type));
+  report.add("440 000 slots: queues", queues.size, "");
+  report.add("440 000 slots: slots alive at once, at most", tally.slotsMost, "");
   const missing = ranges - tally.done;
   report.add("440 000 slots: ranges not done exactly once", missing, "", { atMost: 0 });
   report.add("440 000 slots: events", ranges * EVENTS_PER_RANGE, "");
   report.add("440 000 slots: virtual makespan", tally.makespanSeconds, "s");
   report.add("440 000 slots: idle until 99 % are done", 100 * tally.idleTo99, "%");
   report.add("440 000 slots: this run took", took, "s");
+}
+
+/** What each kind of resource was asked for and given, as far as the task lasted. */
+function reportKind(kind: Kind, jobs: readonly Job[], world: World, report: FigureReport): void {
+  const used = jobs.filter((job) => job.kind === kind && job.at < world.tally.makespanSeconds);
+  const prefix = { "HPC hole": "hpc", "8-core grid slot": "grid", "preemptible node": "spot" }[
+    kind
+  ];
+  const nodes = world.nodes.filter(
+    (node) => node.spec.type.startsWith(prefix) && node.firstGrant > 0,
+  );
+  const seconds = used.reduce((sum, job) => sum + job.nodes * job.seconds, 0);
+  const count = used.reduce((sum, job) => sum + job.nodes, 0);
+  const done = nodes.reduce((sum, node) => sum + world.tally.nodeDone[node.index]!, 0);
+  const slots = mean(nodes.map((node) => node.spec.slots));
+  report.add(`440 000 slots, ${kind}: jobs`, used.length, "");
+  report.add(`440 000 slots, ${kind}: nodes of a job, mean`, count / used.length, "");
+  report.add(`440 000 slots, ${kind}: the widest job`, widest(used), "nodes");
+  report.add(`440 000 slots, ${kind}: walltime, mean over nodes`, seconds / count / 3600, "h");
+  report.add(`440 000 slots, ${kind}: slots of a node, mean`, slots, "");
+  const first = mean(nodes.map((node) => node.firstGrant));
+  report.add(`440 000 slots, ${kind}: first grant of a node, mean`, first, "ranges");
+  report.add(`440 000 slots, ${kind}: ranges that ended there`, done, "");
+}
+
+function widest(jobs: readonly Job[]): number {
+  return jobs.reduce((most, job) => Math.max(most, job.nodes), 0);
 }
