@@ -3,7 +3,7 @@
  * `access.json` (mode 0600) into the store's folder and replace it at each start; it counts as a
  * configured credential. Allocations get their own copy (mode 0400) with a key derived for them.
  */
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { JumboError, messageOf } from "./errors.ts";
 
 export interface AccessFile {
@@ -12,26 +12,33 @@ export interface AccessFile {
   readonly pid: number;
   /** Base URL of the HTTP API, "" where none is served. */
   readonly http: string;
-  /** Where pilots connect, in order of preference: `unix:/path`, `tcp://host:port`, `tls://host:port`. */
+  /** Where pilots connect, in order of preference: `unix:/path`, `tcp://host:port`, `tls://host:port`, `spool:///folder`. */
   readonly pilots: readonly string[];
   /** Bearer token of the owner; "" in an allocation's copy. */
   readonly token: string;
   /** Credential of pilots: sent in hello, and the external PSK (hex) where TLS is on. */
   readonly pilotKey: string;
+  /** What `pilotKey` is good for, see pilot-key.ts; absent: the store's own key, good for all. */
+  readonly pilotIdentity?: string;
+  /** `host:port` of an HTTP proxy through which tcp and tls addresses are reached by CONNECT. */
+  readonly proxy?: string;
 }
 
 export type PilotAddress =
   | { readonly kind: "unix"; readonly path: string }
+  /** A shared folder that a relay serves. */
+  | { readonly kind: "spool"; readonly path: string }
   | { readonly kind: "tcp" | "tls"; readonly host: string; readonly port: number };
 
 export function parsePilotAddress(text: string): PilotAddress {
   if (text.startsWith("unix:")) return { kind: "unix", path: text.slice("unix:".length) };
+  if (text.startsWith("spool:///")) return { kind: "spool", path: text.slice("spool://".length) };
   const match = /^(tcp|tls):\/\/(\[[0-9a-fA-F:.]+\]|[^:/]+):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (!match || port > 65_535) {
     throw new JumboError(
       "usage",
-      `pilot address "${text}" is not understood (it has no known form) use unix:/path, tcp://host:port or tls://host:port`,
+      `pilot address "${text}" is not understood (it has no known form) use unix:/path, tcp://host:port, tls://host:port or spool:///folder`,
     );
   }
   const host = (match[2] as string).replace(/^\[|\]$/g, "");
@@ -63,7 +70,9 @@ export function readAccessFile(path: string): AccessFile {
   if (
     value.schema !== "access/1" ||
     !Array.isArray(value.pilots) ||
-    typeof value.pilotKey !== "string"
+    typeof value.pilotKey !== "string" ||
+    (value.pilotIdentity ?? "") !== String(value.pilotIdentity ?? "") ||
+    (value.proxy ?? "") !== String(value.proxy ?? "")
   ) {
     throw new JumboError(
       "usage",
@@ -79,5 +88,22 @@ export function readAccessFile(path: string): AccessFile {
     pilots: value.pilots,
     token: value.token ?? "",
     pilotKey: value.pilotKey,
+    ...(value.pilotIdentity ? { pilotIdentity: value.pilotIdentity } : {}),
+    ...(value.proxy ? { proxy: value.proxy } : {}),
   };
+}
+
+/** Whether an address can't be reached from other machines. */
+export function isLocal(address: PilotAddress): boolean {
+  if (address.kind === "unix") return true;
+  return address.kind !== "spool" && /^(127\.|::1$|localhost$)/.test(address.host);
+}
+
+/** Written beside and renamed, so that a reader never sees half of it. `mode`: 0o600 or 0o400. */
+export function writeAccessFile(path: string, access: AccessFile, mode: number): void {
+  const partial = `${path}.partial`;
+  rmSync(partial, { force: true });
+  writeFileSync(partial, `${JSON.stringify(access, null, 2)}\n`, { mode });
+  chmodSync(partial, mode);
+  renameSync(partial, path);
 }

@@ -7,5 +7,6 @@ export * from "./exit-now.ts";
 export * from "./ids.ts";
 export * from "./kill-point.ts";
 export * from "./limits.ts";
+export * from "./pilot-key.ts";
 export * from "./prng.ts";
 export * from "./units.ts";

@@ -153,13 +153,17 @@ export class Book {
     return this.#pilotById.get(pilotId) as PilotNumber | undefined;
   }
 
-  /** The pilot's durable number; a new or higher generation is written down. */
-  pilot(pilotId: string, generation: number): PilotNumber {
+  /**
+   * The pilot's durable number; a new or higher generation is written down. A new pilot belongs to
+   * `owner` from then on.
+   */
+  pilot(pilotId: string, generation: number, owner = ""): PilotNumber {
     const known = this.#pilotById.get(pilotId);
     const row = known === undefined ? undefined : this.pilots.get(known);
     if (row && row.generation >= generation) return row.number as PilotNumber;
     const number = row ? row.number : this.#nextPilot++;
-    const next: PilotRow = { number, pilotId, generation };
+    const bound = row ? row.owner : owner;
+    const next: PilotRow = { number, pilotId, generation, ...(bound ? { owner: bound } : {}) };
     this.pilots.set(number, next);
     this.#pilotById.set(pilotId, number);
     this.#dirty.push({ table: "pilot", key: [number], value: encodePilotRow(next) });

@@ -29,6 +29,7 @@ import {
   type SpanBlock,
   SpanBlockBuilder,
 } from "../wire/index.ts";
+import { checkSlots, keyEnded, rightsOf } from "./credentials.ts";
 import type { CoreParts } from "./parts.ts";
 import { applyReport, type ReportEffects, VerdictRuns } from "./reports.ts";
 import { openSession, type Session, setResources, setSecondsLeft } from "./session.ts";
@@ -122,6 +123,11 @@ export class Conversations {
         );
       }
     }
+    const wallMs = this.#parts.world.clock.wallMs();
+    for (const connection of this.#connections.values()) {
+      const notAfterWallMs = connection.session?.rights.notAfterWallMs ?? wallMs;
+      if (wallMs > notAfterWallMs) this.#fault(connection, keyEnded(notAfterWallMs));
+    }
     for (const { leases } of ledger.expireDue(nowMs, this.#vanished)) this.#freed(leases);
   }
 
@@ -186,9 +192,10 @@ export class Conversations {
         this.send(connection.id, { type: "pulse" });
         return;
       case "bundle":
-        session.bundles.set(message.number, this.#parts.book.bundle(message.uri, session.pilot).id);
+        this.#bundle(session, message.number, message.uri);
         return;
       case "resources":
+        checkSlots(session.rights, message.nodes);
         setResources(session, message.nodes, message.secondsLeft, nowMs);
         return;
       case "drain":
@@ -204,21 +211,25 @@ export class Conversations {
   #hello(connection: Connection, hello: Hello): void {
     const { book, ledger, options } = this.#parts;
     if (connection.session) throw new JumboError("protocol", "a second hello on one connection");
-    if (!this.#parts.pilotKeys.has(hello.credential)) {
-      throw new JumboError(
-        "unauthorized",
-        "the pilot's credential is not known here (it may be of an earlier store) use the engine's own access file",
-      );
-    }
     const number = book.pilotNumberOf(hello.pilotId);
     const known = number === undefined ? undefined : book.pilots.get(number);
+    const rights = rightsOf(this.#parts.pilotKeys, hello, {
+      wallMs: this.#parts.world.clock.wallMs(),
+      isKnown: known !== undefined,
+    });
+    if (known && rights.owner !== "" && known.owner !== rights.owner) {
+      throw new JumboError(
+        "unauthorized",
+        `pilot ${hello.pilotId} came with the key of somebody else before (one pilot has one owner) choose another --id`,
+      );
+    }
     if (known && hello.generation < known.generation) {
       throw new JumboError(
         "conflict",
         `pilot ${hello.pilotId} has been taken over by generation ${known.generation} (this one is ${hello.generation}) end this process`,
       );
     }
-    const pilot = book.pilot(hello.pilotId, hello.generation);
+    const pilot = book.pilot(hello.pilotId, hello.generation, rights.owner);
     const older = this.sessions.get(pilot);
     if (older) this.#replace(older);
     const nowMs = this.#nowMs();
@@ -228,6 +239,7 @@ export class Conversations {
       pilot,
       peer: connection.peer,
       nowMs,
+      rights,
     });
     connection.session = session;
     this.sessions.set(pilot, session);
@@ -334,6 +346,19 @@ export class Conversations {
         );
       }
     }
+  }
+
+  #bundle(session: Session, number: number, uri: string): void {
+    const { book } = this.#parts;
+    const row = book.bundle(uri, session.pilot);
+    const { owner } = session.rights;
+    if (owner !== "" && book.pilots.get(row.pilot)?.owner !== owner) {
+      throw new JumboError(
+        "unauthorized",
+        "the bundle was announced by somebody else before (a pilot announces its own) name bundles by pilot and generation",
+      );
+    }
+    session.bundles.set(number, row.id);
   }
 
   #bye(connection: Connection, session: Session): void {

@@ -25,7 +25,7 @@ import {
 } from "../wire/index.ts";
 import type { TaskEntry } from "./book.ts";
 import { chanceOf } from "./ledger-reads.ts";
-import { coresMax, type Session, secondsLeftOf } from "./session.ts";
+import { coresMax, maySee, type Session, secondsLeftOf } from "./session.ts";
 
 /** Reads byte bounds of events; the engine reads them from index files, the simulator has none. */
 export interface InputSource {
@@ -110,6 +110,7 @@ export class Granter {
     sights.length = 0;
     const cores = coresMax(session);
     for (const task of this.open.values()) {
+      if (!maySee(session, task.owner)) continue;
       task.ready = this.#ledger.ready(task.task as TaskId);
       task.leased = this.#ledger.leased(task.task as TaskId);
       if (task.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights.push(task);

@@ -16,7 +16,7 @@ import { type Ledger, VERDICT, type Verdict, type VerdictSink } from "../ledger/
 import type { Shaper } from "../shape/index.ts";
 import { OUTCOME, type Report, type SpanBlock } from "../wire/index.ts";
 import type { Book } from "./book.ts";
-import type { Session } from "./session.ts";
+import { maySee, type Session } from "./session.ts";
 
 /** Flat run-length list: count, verdict, count, verdict ... */
 export class VerdictRuns implements VerdictSink {
@@ -63,6 +63,11 @@ export function applyReport(
   nowMs: number,
 ): void {
   const { spans } = report;
+  const owner = parts.book.tasks.get(spans.task)?.row.spec.owner;
+  if (owner !== undefined && !maySee(session, owner)) {
+    for (let i = 0; i < spans.size; i++) verdicts.push(spans.count[i] as number, VERDICT.unknown);
+    return;
+  }
   const acceptedBefore = verdicts.accepted;
   effects.tasks.add(spans.task);
   if (report.outcome === OUTCOME.done) applyDone(parts, session, report, verdicts, effects);

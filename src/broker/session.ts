@@ -6,6 +6,7 @@
  */
 import type { LeaseId, PilotNumber } from "../base/index.ts";
 import type { Hello, NodeResources } from "../wire/index.ts";
+import type { PilotRights } from "./credentials.ts";
 
 export interface Session {
   readonly connection: number;
@@ -40,11 +41,20 @@ export interface Session {
   failureStreak: number;
   /** Ranges accepted as done from it in this session. */
   done: number;
+  /** What its credential lets it do. */
+  readonly rights: PilotRights;
 }
 
 export function openSession(
   hello: Hello,
-  at: { connection: number; number: number; pilot: PilotNumber; peer: string; nowMs: number },
+  at: {
+    connection: number;
+    number: number;
+    pilot: PilotNumber;
+    peer: string;
+    nowMs: number;
+    rights: PilotRights;
+  },
 ): Session {
   const session: Session = {
     connection: at.connection,
@@ -71,6 +81,7 @@ export function openSession(
     lastChance: null,
     failureStreak: 0,
     done: 0,
+    rights: at.rights,
   };
   setResources(session, hello.nodes, hello.secondsLeft, at.nowMs);
   return session;
@@ -91,6 +102,11 @@ export function setResources(
 
 export function setSecondsLeft(session: Session, secondsLeft: number, nowMs: number): void {
   session.wallEndsMs = secondsLeft < 0 ? Number.POSITIVE_INFINITY : nowMs + secondsLeft * 1000;
+}
+
+/** Whether it may know of an owner's tasks. */
+export function maySee(session: Session, owner: string): boolean {
+  return session.rights.owner === "" || session.rights.owner === owner;
 }
 
 export function secondsLeftOf(session: Session, nowMs: number): number {

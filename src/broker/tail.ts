@@ -35,32 +35,39 @@ export class Tail {
     if (nowMs - this.#lookedMs < LOOK_MS) return;
     this.#lookedMs = nowMs;
     this.#handBack();
-    const hungry = this.#hungrySlots();
-    if (hungry > 0) this.#recall(hungry, nowMs);
+    const owners = new Set<string>();
+    for (const { rights } of this.#conversations.sessions.values()) owners.add(rights.owner);
+    for (const owner of owners) {
+      const hungry = this.#hungrySlots(owner);
+      if (hungry > 0) this.#recall(owner, hungry, nowMs);
+    }
   }
 
   forget(pilot: number): void {
     this.#askedMs.delete(pilot);
   }
 
-  /** Free slots of pilots whose want nothing ready can meet. */
-  #hungrySlots(): number {
+  /** Free slots of pilots with keys of this owner ("": of nobody) whose want nothing ready can meet. */
+  #hungrySlots(owner: string): number {
     const { granter, ledger } = this.#parts;
     for (const task of granter.open.values()) {
+      if (owner !== "" && task.owner !== owner) continue;
       if (ledger.counts(task.task as TaskId).ready > 0) return 0;
     }
     let slots = 0;
     for (const session of this.#conversations.sessions.values()) {
+      if (session.rights.owner !== owner) continue;
       if (!session.draining && session.want > 0) slots += Math.min(session.want, session.freeSlots);
     }
     return slots;
   }
 
-  #recall(hungry: number, nowMs: number): void {
+  /** Takes back, from whoever holds it, what pilots of this owner could run. */
+  #recall(owner: string, hungry: number, nowMs: number): void {
     const holders: HolderSight[] = [];
     for (const session of this.#conversations.sessions.values()) {
       const holder = this.#holder(session, nowMs);
-      if (holder) holders.push(holder);
+      if (holder && this.#holdsOf(session, owner)) holders.push(holder);
     }
     if (holders.length === 0) return;
     for (const order of this.#parts.shaper.recallFor(holders, hungry)) {
@@ -72,6 +79,12 @@ export class Tail {
       this.recalled += order.ranges;
       this.#conversations.recall(session.pilot, this.#lastHeld(session, order.ranges), false);
     }
+  }
+
+  #holdsOf(session: Session, owner: string): boolean {
+    if (owner === "") return true;
+    const [lease] = this.#parts.ledger.leasesOf(session.pilot);
+    return lease !== undefined && this.#parts.granter.open.get(lease.task)?.owner === owner;
   }
 
   #holder(session: Session, nowMs: number): HolderSight | null {

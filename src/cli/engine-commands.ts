@@ -2,7 +2,14 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { EXIT, JumboError, type PilotAddress, parseDurationSeconds } from "../base/index.ts";
+import {
+  EXIT,
+  isLocal,
+  JumboError,
+  type PilotAddress,
+  parseDurationSeconds,
+  parsePilotAddress,
+} from "../base/index.ts";
 import { openPool, type TaskView } from "../broker/index.ts";
 import { formatCertificate } from "../merge/index.ts";
 import { type House, openHouse, parseHostPort } from "./house.ts";
@@ -34,7 +41,7 @@ export function registerEngineCommands(jumbo: Command): void {
     .requiredOption("--store <dir>", "folder of the books, on a node-local disk")
     .option(
       "--listen <address...>",
-      "where pilots connect: HOST:PORT, tls://HOST:PORT, unix:/PATH",
+      "where pilots connect: HOST:PORT (TLS beyond loopback), tls://, tcp://, unix:/PATH",
       [],
     )
     .option("--http <host:port>", "where people and programs connect", "127.0.0.1:0")
@@ -164,14 +171,17 @@ function untilSignal(): Promise<void> {
   });
 }
 
-/** Pilots' listeners: a bare HOST:PORT means tcp. */
-function parseListen(text: string): PilotAddress {
+/**
+ * Pilots' listeners. A bare HOST:PORT is tcp on loopback and tls elsewhere: what crosses a network
+ * in clear must be asked for by name, as tcp://HOST:PORT.
+ */
+export function parseListen(text: string): PilotAddress {
   if (text.startsWith("unix:")) return { kind: "unix", path: resolve(text.slice("unix:".length)) };
-  const tls = text.startsWith("tls://");
-  return {
-    kind: tls ? "tls" : "tcp",
-    ...parseHostPort(text.replace(/^(tcp|tls):\/\//, ""), "--listen"),
-  };
+  if (text.startsWith("spool:")) return parsePilotAddress(text);
+  const place = parseHostPort(text.replace(/^(tcp|tls):\/\//, ""), "--listen");
+  if (text.startsWith("tls://")) return { kind: "tls", ...place };
+  const plain: PilotAddress = { kind: "tcp", ...place };
+  return text.startsWith("tcp://") || isLocal(plain) ? plain : { kind: "tls", ...place };
 }
 
 export function wholeNumber(text: string, flag: string, least: number, most: number): number {

@@ -8,15 +8,17 @@
  *                pilots.sock      unix socket for pilots on this machine
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import {
   type AccessFile,
   HEARTBEAT_MS,
+  isLocal,
   JumboError,
   type PilotAddress,
   readAccessFile,
+  writeAccessFile,
 } from "../base/index.ts";
 import { type Engine, type JobPool, startEngine } from "../broker/index.ts";
 import { Fleet } from "../fleet/index.ts";
@@ -114,7 +116,8 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       token,
       pilotKey,
     };
-    const accessPath = writeAccess(storeDir, access);
+    const accessPath = join(storeDir, "access.json");
+    writeAccessFile(accessPath, access, 0o600);
     await merge.start();
     if (fleet) {
       const queues = fleet;
@@ -165,7 +168,7 @@ async function ownerToken(engine: Engine, storeDir: string): Promise<string> {
 /** The pilot key crosses plain TCP in clear: fine on loopback or a trusted network only. */
 function warnOfClearText({ listen, log }: HouseOptions): void {
   for (const address of listen) {
-    if (address.kind !== "tcp" || /^(127\.|::1$|localhost$)/.test(address.host)) continue;
+    if (address.kind !== "tcp" || isLocal(address)) continue;
     log(
       `warning: pilots' key crosses tcp://${address.host} in clear; tls:// needs no certificates`,
     );
@@ -197,17 +200,6 @@ async function openGateway(
     listen: [{ kind: "unix", path }, ...listen],
     pilotKey: () => pilotKey,
   });
-}
-
-/** Written beside and renamed, so that a reader never sees half of it. */
-function writeAccess(storeDir: string, access: AccessFile): string {
-  const path = join(storeDir, "access.json");
-  const partial = `${path}.partial`;
-  rmSync(partial, { force: true });
-  writeFileSync(partial, `${JSON.stringify(access, null, 2)}\n`, { mode: 0o600 });
-  chmodSync(partial, 0o600);
-  renameSync(partial, path);
-  return path;
 }
 
 /** `HOST:PORT`, `[v6]:PORT` or `PORT`; port 0 picks one. Throws `usage`. */

@@ -1,8 +1,10 @@
 /** `pilot start` gives this machine's cores to an engine; `token` manages who may ask of it what. */
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { JumboError, parseDurationSeconds } from "../base/index.ts";
 import type { TokenView } from "../http/index.ts";
 import { runPilot } from "../pilot/index.ts";
+import { writeAllocationAccess } from "./allocation-access.ts";
 import { type AccessFlags, ApiClient, accessPathOf, withAccess } from "./api-client.ts";
 import { wholeNumber } from "./engine-commands.ts";
 import { print, table } from "./output.ts";
@@ -35,7 +37,10 @@ export function registerPilotCommands(jumbo: Command): void {
   withAccess(token.command("create").summary("make a token; it is shown this once"))
     .requiredOption("--owner <name>", "whose tasks it submits and sees")
     .option("--scope <scope>", "read, write or admin", "write")
-    .option("--life <duration>", "how long it is valid (default: for ever)")
+    .option("--life <duration>", "how long it is valid (default: for ever; with --pilot: 24h)")
+    .option("--pilot <file>", "instead write an access file for pilots that work for this owner")
+    .option("--queue <name>", "with --pilot: only for pilots of this queue", "")
+    .option("--cores <n>", "with --pilot: most slots of a pilot (default: any number)", "0")
     .addOption(outputOption())
     .action(async (_options: unknown, command: Command) => createToken(command));
   withAccess(token.command("list").summary("tokens without their secrets"))
@@ -103,9 +108,22 @@ function durationOf(text: string, flag: string): number {
   return seconds;
 }
 
+interface TokenFlags extends AccessFlags {
+  owner: string;
+  scope: string;
+  life?: string;
+  pilot?: string;
+  queue: string;
+  cores: string;
+}
+
 async function createToken(command: Command): Promise<void> {
-  const flags = command.opts<AccessFlags & { owner: string; scope: string; life?: string }>();
+  const flags = command.opts<TokenFlags>();
   const lifeSeconds = flags.life === undefined ? null : durationOf(flags.life, "--life");
+  if (flags.pilot !== undefined) {
+    createPilotAccess(command, resolve(flags.pilot), lifeSeconds ?? 86_400);
+    return;
+  }
   const made = await ApiClient.fromFlags(flags).post<TokenView & { token: string }>("/tokens", {
     owner: flags.owner,
     scope: flags.scope,
@@ -116,6 +134,24 @@ async function createToken(command: Command): Promise<void> {
     text: () =>
       `${made.token}\n(id ${made.id}, ${made.scope}, owner ${made.owner}; it is not shown again)`,
     quiet: () => made.token,
+  });
+}
+
+/** A key for pilots is derived from the engine's own: whoever may read that may do it. */
+function createPilotAccess(command: Command, path: string, lifeSeconds: number): void {
+  const flags = command.opts<TokenFlags>();
+  const { pilotIdentity = "" } = writeAllocationAccess(path, accessPathOf(flags), {
+    queue: flags.queue,
+    owner: flags.owner,
+    cores: wholeNumber(flags.cores, "--cores", 0, 100_000_000),
+    enrolSeconds: lifeSeconds,
+    walltimeSeconds: 0,
+    isRemote: false,
+  });
+  print(styleOf(command), {
+    json: () => ({ schema: "pilot-access/1", path, identity: pilotIdentity }),
+    text: () => `${path} (mode 0400, for pilots that begin in time: ${pilotIdentity})`,
+    quiet: () => path,
   });
 }
 

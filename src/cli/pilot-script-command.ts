@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { JumboError, parseDurationSeconds } from "../base/index.ts";
+import { writeAllocationAccess } from "./allocation-access.ts";
 import { type AccessFlags, accessPathOf, withAccess } from "./api-client.ts";
 import { wholeNumber } from "./engine-commands.ts";
 import { type Launcher, type Mpi, pilotScript } from "./pilot-script.ts";
@@ -20,6 +21,9 @@ interface Flags extends AccessFlags {
   account: string;
   notice: string;
   stepsPer?: string;
+  folder?: string;
+  owner: string;
+  enrol: string;
 }
 
 export function registerPilotScript(pilot: Command): void {
@@ -42,10 +46,29 @@ export function registerPilotScript(pilot: Command): void {
     .option("--slots <n>", "payload places on each node (default: its free cores)")
     .option("--account <name>", "account that is charged", "")
     .option("--notice <duration>", "how long before the end the pilot is told", "2m")
+    .option("--folder <dir>", "write an access file there, with a key for this job alone")
+    .option(
+      "--owner <name>",
+      "with --folder: whose tasks the job works on (default: everybody's)",
+      "",
+    )
+    .option("--enrol <duration>", "with --folder: the job begins within this time", "168h")
     .option("--steps-per <n>", "nodes of one step: several steps, each a session of its own")
     .action((_options: unknown, command: Command) => {
       const flags = command.opts<Flags>();
-      process.stdout.write(pilotScript(optionsOf(flags)));
+      const options = optionsOf(flags);
+      const script = pilotScript(options);
+      if (flags.folder !== undefined) {
+        writeAllocationAccess(options.access, accessPathOf(flags), {
+          queue: flags.queue,
+          owner: flags.owner,
+          cores: (options.slots ?? 0) * options.nodes,
+          enrolSeconds: seconds(flags.enrol, "--enrol"),
+          walltimeSeconds: options.walltimeSeconds,
+          isRemote: true,
+        });
+      }
+      process.stdout.write(script);
     });
 }
 
@@ -57,7 +80,9 @@ function optionsOf(flags: Flags) {
     walltimeSeconds: seconds(flags.time, "--time"),
     mpi: flags.mpi,
     launcher: flags.launcher,
-    access: resolve(accessPathOf(flags)),
+    access: resolve(
+      flags.folder === undefined ? accessPathOf(flags) : `${flags.folder}/access.json`,
+    ),
     bundles: resolve(flags.bundles),
     pilot: resolve(
       flags.pilot ?? `${import.meta.dirname}/../../native/build/${flags.mpi}/jumbo-pilot`,

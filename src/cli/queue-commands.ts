@@ -18,6 +18,7 @@ export function registerQueueCommands(jumbo: Command): void {
     .requiredOption("--kind <kind>", "local or slurm")
     .requiredOption("--folder <dir>", "jobs' folders and bundles; its nodes must see it")
     .option("--partition <name>", "slurm: the partition")
+    .option("--owner <name>", "whose tasks it works on (default: everybody's)")
     .option("--slots <n>", "payloads per node (default: its cores)")
     .option("--nodes-min <n>", "smallest job")
     .option("--nodes-max <n>", "largest job")
@@ -76,6 +77,7 @@ function clientOf(command: Command): ApiClient {
 const SETTINGS: Readonly<Record<string, readonly [string, "number" | "duration" | "text"]>> = {
   kind: ["kind", "text"],
   partition: ["partition", "text"],
+  owner: ["owner", "text"],
   slots: ["slots", "number"],
   nodesMin: ["nodesMin", "number"],
   nodesMax: ["nodesMax", "number"],

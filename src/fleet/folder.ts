@@ -2,17 +2,27 @@
  * The folder of an allocation, on a file system that its nodes see:
  *
  *   FOLDER/QUEUE/ALLOCATION/   mode 0700
- *     access.json              mode 0400: the engine's pilot addresses and key, without its token
+ *     access.json              mode 0400: the engine's pilot addresses and the allocation's own key
  *     job.sh, slurm-ID.out     (slurm), pilot.out (local)
  *   FOLDER/QUEUE/bundles/      outputs, until they are merged
  *
- * The secret lives as long as the job: it is removed with its end, the whole folder if all went
- * well. What it says is written anew when the engine comes back at another address.
+ * The key ends with the job's walltime and a little more, whoever has copied it; the file is removed
+ * with the job, the whole folder if all went well. The addresses are written anew when the engine
+ * comes back at others.
  */
-import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type AccessFile, JumboError, parsePilotAddress } from "../base/index.ts";
+import {
+  type AccessFile,
+  identityOf,
+  isLocal,
+  JumboError,
+  type PilotCaveats,
+  parsePilotAddress,
+  pilotKeyOf,
+  writeAccessFile,
+} from "../base/index.ts";
 import { SCRIPT_NAME } from "./script.ts";
 import { allocationDirOf, bundlesDirOf, type QueueSettings } from "./settings.ts";
 
@@ -39,30 +49,43 @@ export function makeFolder(
   at: AllocationFolder,
   access: AccessFile,
   kind: QueueSettings["kind"],
+  caveats: PilotCaveats,
 ): void {
   mkdirSync(at.bundlesDir, { recursive: true });
   mkdirSync(at.folder, { recursive: true, mode: 0o700 });
   chmodSync(at.folder, 0o700);
-  writeAccessCopy(at.accessPath, accessCopy(access, kind));
+  writeAccessFile(at.accessPath, allocationAccess(access, kind, caveats), 0o400);
 }
 
-/** Written beside and renamed: a pilot that reconnects reads the old one or the new one. */
-export function writeAccessCopy(path: string, access: AccessFile): void {
-  const partial = `${path}.partial`;
-  rmSync(partial, { force: true });
-  writeFileSync(partial, `${JSON.stringify(access, null, 2)}\n`, { mode: 0o400 });
-  chmodSync(partial, 0o400);
-  renameSync(partial, path);
+/** An allocation's access file: the addresses that its nodes reach, and a key with its caveats. */
+export function allocationAccess(
+  access: AccessFile,
+  kind: QueueSettings["kind"],
+  caveats: PilotCaveats,
+): AccessFile {
+  const pilotIdentity = identityOf(caveats);
+  const pilotKey = pilotKeyOf(access.pilotKey, pilotIdentity);
+  if (pilotKey === null || access.pilotIdentity !== undefined) {
+    throw new JumboError(
+      "refused",
+      "no key can be derived from this access file (it is an allocation's own) use the one in the engine's store",
+    );
+  }
+  return { ...accessCopy(access, kind), pilotIdentity, pilotKey };
 }
 
 /** Without the token, and for other machines only with addresses that lead there. */
-export function accessCopy(access: AccessFile, kind: QueueSettings["kind"]): AccessFile {
+function accessCopy(access: AccessFile, kind: QueueSettings["kind"]): AccessFile {
   const copy = { ...access, token: "", http: "" };
   if (kind === "local") return copy;
   const pilots: string[] = [];
   for (const text of access.pilots) {
     const address = parsePilotAddress(text);
-    if (address.kind === "unix" || /^(127\.|::1$|localhost$)/.test(address.host)) continue;
+    if (address.kind === "unix" || isLocal(address)) continue;
+    if (address.kind === "spool") {
+      pilots.push(text);
+      continue;
+    }
     const any = address.host === "0.0.0.0" || address.host === "::";
     pilots.push(any ? `${address.kind}://${hostname()}:${address.port}` : text);
   }

@@ -1,5 +1,6 @@
 /** Queues that give allocations: looked at live, shaped, submitted, cleared up after. */
 export { Fleet, type FleetOptions, type QueueView } from "./fleet.ts";
+export { allocationAccess } from "./folder.ts";
 export { type SlurmSight, sightOf } from "./holes.ts";
 export { type Hole, type Plan, type PlanInput, planShapes, type Shape } from "./plan.ts";
 export type { AllocationRecord } from "./records.ts";

@@ -13,10 +13,17 @@
  * hold the queue back, twice as long each time.
  */
 import { randomBytes } from "node:crypto";
-import { JumboError, messageOf, readAccessFile } from "../base/index.ts";
+import {
+  JumboError,
+  KEY_SLACK_SECONDS,
+  messageOf,
+  type PilotCaveats,
+  readAccessFile,
+  writeAccessFile,
+} from "../base/index.ts";
 import type { EngineClient, PilotView } from "../broker/index.ts";
 import { completedRanges } from "../shape/index.ts";
-import { accessCopy, clearFolder, folderOf, makeFolder, writeAccessCopy } from "./folder.ts";
+import { allocationAccess, clearFolder, folderOf, makeFolder } from "./folder.ts";
 import { type Plan, placesPerNode, planShapes, type Shape } from "./plan.ts";
 import type { AllocationRecord, QueueRecord, QueueRecords } from "./records.ts";
 import type { JobState, Provisioner, SiteSight } from "./types.ts";
@@ -140,11 +147,13 @@ export class QueueKeeper {
   /** The engine may be at other addresses than in its last life: pilots read them when they dial. */
   refreshAccess(): void {
     const { record, accessPath } = this.#parts;
-    const access = accessCopy(readAccessFile(accessPath), record.settings.kind);
+    const access = readAccessFile(accessPath);
+    const { kind } = record.settings;
     for (const one of this.live) {
       const at = folderOf(record.name, record.settings, one.id);
       try {
-        writeAccessCopy(at.accessPath, access);
+        const own = allocationAccess(access, kind, this.#caveatsOf(one));
+        writeAccessFile(at.accessPath, own, 0o400);
       } catch (error) {
         this.#parts.log(`queue ${record.name}: ${at.accessPath}: ${messageOf(error)}`);
       }
@@ -166,6 +175,21 @@ export class QueueKeeper {
       ranges += Math.max(0, done);
     }
     return ranges;
+  }
+
+  /** The same at each call: a key that is written anew must be the one that its pilots have. */
+  #caveatsOf(one: AllocationRecord): PilotCaveats {
+    const { name, settings } = this.record;
+    const begunBefore = Math.floor(one.submittedSeconds) + Math.ceil(settings.pendingSecondsMax);
+    const enrolBeforeSeconds = begunBefore + KEY_SLACK_SECONDS;
+    return {
+      allocation: one.id,
+      queue: name,
+      owner: settings.owner,
+      cores: one.cores ?? 0,
+      enrolBeforeSeconds,
+      notAfterSeconds: enrolBeforeSeconds + Math.ceil(one.seconds),
+    };
   }
 
   #inTurn<Value>(step: () => Promise<Value>): Promise<Value> {
@@ -299,7 +323,7 @@ export class QueueKeeper {
     const { settings } = record;
     const sight = await provisioner.look();
     this.lookedSeconds = nowSeconds();
-    const work = await readWork(client, nodeTypeOf(record.name, sight));
+    const work = await readWork(client, nodeTypeOf(record.name, sight), settings.owner);
     this.#work = work;
     const live = this.live;
     const input = {
@@ -325,7 +349,7 @@ export class QueueKeeper {
       if (!this.#mayNow()) return;
       if (submitted > 0) sight = await provisioner.look();
       if (!stillFits(shape, sight)) return;
-      await this.#submit(shape);
+      await this.#submit(shape, sight);
       submitted++;
     }
   }
@@ -336,7 +360,15 @@ export class QueueKeeper {
     return lately < this.record.settings.submissionsPerMinute;
   }
 
-  async #submit(shape: Shape): Promise<void> {
+  /** Most slots that its pilots may offer: twice a node's, since sites may count cores as one. */
+  #coresOf(nodes: readonly string[], sight: SiteSight): number {
+    const { slots } = this.record.settings;
+    if (slots > 0) return slots * nodes.length;
+    const known = new Map(sight.nodes.map((node) => [node.name, node.cores]));
+    return nodes.reduce((sum, name) => sum + 2 * (known.get(name) ?? 0), 0);
+  }
+
+  async #submit(shape: Shape, sight: SiteSight): Promise<void> {
     const { record, records, provisioner, accessPath, nowSeconds, log } = this.#parts;
     const one: AllocationRecord = {
       id: randomBytes(4).toString("hex"),
@@ -345,6 +377,7 @@ export class QueueKeeper {
       state: "",
       reason: "",
       nodes: shape.nodes,
+      cores: this.#coresOf(shape.nodes, sight),
       seconds: shape.seconds,
       why: shape.reason,
       submittedSeconds: nowSeconds(),
@@ -355,12 +388,13 @@ export class QueueKeeper {
       cancelled: "",
     };
     const access = readAccessFile(accessPath);
-    accessCopy(access, record.settings.kind);
+    const { kind } = record.settings;
+    allocationAccess(access, kind, this.#caveatsOf(one));
     record.allocations.push(one);
     await records.save(record);
     const at = folderOf(record.name, record.settings, one.id);
     try {
-      makeFolder(at, access, record.settings.kind);
+      makeFolder(at, access, kind, this.#caveatsOf(one));
       const { nodes, seconds } = shape;
       const request = { allocation: one.id, jobName: this.jobName(one.id), nodes, seconds, ...at };
       one.jobId = await provisioner.submit(request);

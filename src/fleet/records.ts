@@ -18,6 +18,8 @@ export interface AllocationRecord {
   state: string;
   reason: string;
   readonly nodes: readonly string[];
+  /** Slots that its key is for; absent in records of earlier versions: any number. */
+  readonly cores?: number;
   readonly seconds: number;
   /** Why this shape, in words. */
   readonly why: string;

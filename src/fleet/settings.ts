@@ -12,6 +12,8 @@ export interface QueueSettings {
   readonly partition: string;
   /** Absolute folder that the nodes and the engine see: allocations' folders and bundles. */
   readonly folder: string;
+  /** Whose tasks its pilots work on; "": everybody's. */
+  readonly owner: string;
   /** Payload places per node; 0: one per core that the pilot may use. */
   readonly slots: number;
   readonly nodesMin: number;
@@ -45,6 +47,7 @@ export interface QueueSettings {
 export const SETTING_DEFAULTS: Omit<QueueSettings, "kind"> = {
   partition: "",
   folder: "",
+  owner: "",
   slots: 0,
   nodesMin: 1,
   nodesMax: 0,
@@ -129,6 +132,9 @@ function checkTexts(settings: QueueSettings): void {
   }
   if (/[\n\r\0%]/.test(settings.folder)) {
     throw wrong("folder", settings.folder, "line ends and % can't be in a job's file names");
+  }
+  if (typeof settings.owner !== "string" || !/^[A-Za-z0-9._@-]{0,128}$/.test(settings.owner)) {
+    throw wrong("owner", settings.owner, "a name of letters, digits, dots, _, @ and - is wanted");
   }
   const words = settings.arguments;
   if (!Array.isArray(words) || words.some((word) => typeof word !== "string" || word[0] !== "-")) {

@@ -32,8 +32,9 @@ interface TaskWork {
   readonly cv: number;
 }
 
-export async function readWork(client: EngineClient, nodeType: string): Promise<Work> {
-  const [views, saved] = await Promise.all([
+/** `owner`: only this owner's tasks count; "": all. */
+export async function readWork(client: EngineClient, nodeType: string, owner = ""): Promise<Work> {
+  const [all, saved] = await Promise.all([
     client.ask("list", {}),
     client.ask("getMeta", { key: SHAPER_KEY }),
   ]);
@@ -41,6 +42,7 @@ export async function readWork(client: EngineClient, nodeType: string): Promise<
     saved.value === null
       ? new CostModel()
       : CostModel.restore((JSON.parse(saved.value) as SavedShaper).costs);
+  const views = all.filter((view) => owner === "" || view.spec.owner === owner);
   const open = views.filter((view) => view.state === "open" && view.ranges.ready > 0);
   const leased = views.reduce((sum, view) => sum + view.ranges.leased, 0);
   const sources = new Set<string>();

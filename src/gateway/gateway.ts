@@ -21,7 +21,7 @@ export type GatewayPort = CorePort;
 
 export interface GatewayOptions {
   readonly listen: readonly PilotAddress[];
-  /** Pilot key in hex: the external key of TLS listeners, asked at each handshake. */
+  /** The store's pilot key in hex: external key of TLS listeners, and what others derive from. */
   readonly pilotKey: () => string;
   readonly limits?: Partial<GatewayLimits>;
   /** First connection number; gateways that share a core need ranges of their own. */

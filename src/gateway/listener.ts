@@ -5,10 +5,16 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, isIPv6, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { JumboError, messageOf, type PilotAddress } from "../base/index.ts";
+import {
+  JumboError,
+  messageOf,
+  type PilotAddress,
+  pilotKeyOf,
+  STORE_IDENTITY,
+} from "../base/index.ts";
 
-/** The identity that pilots name in the TLS handshake; the key says the rest. */
-export const PSK_IDENTITY = "jumbo";
+/** The identity that pilots with the store's own key name in the TLS handshake. */
+export const PSK_IDENTITY = STORE_IDENTITY;
 /** External keys of TLS 1.3 are bound to SHA-256 unless agreed otherwise (RFC 8446, 4.2.11). */
 export const PSK_CIPHERS = "TLS_AES_128_GCM_SHA256";
 /** sun_path of Linux, its final NUL taken off. */
@@ -16,7 +22,7 @@ const UNIX_PATH_BYTES_MAX = 107;
 const BACKLOG = 4096;
 
 export interface ListenerParts {
-  /** Pilot key in hex, asked at each TLS handshake, so that it can be changed. */
+  /** The store's pilot key in hex, asked at each TLS handshake, so that it can be changed. */
   pilotKey(): string;
   handshakeTimeoutMs: number;
   onSocket(socket: Socket, peer: string): void;
@@ -31,6 +37,13 @@ export interface Listener {
 }
 
 export async function openListener(wanted: PilotAddress, parts: ListenerParts): Promise<Listener> {
+  if (wanted.kind === "spool") {
+    throw new JumboError(
+      "usage",
+      `an engine can't listen on spool://${wanted.path} (a relay serves such folders) start one: jumbo pilot relay --folder ${wanted.path}`,
+      { subject: wanted.path },
+    );
+  }
   const server = wanted.kind === "tls" ? tlsServer(parts) : plainServer(wanted.kind, parts);
   if (wanted.kind === "unix") {
     await clearUnixPath(wanted.path);
@@ -58,8 +71,7 @@ function tlsServer(parts: ListenerParts): Server {
       minVersion: "TLSv1.3",
       ciphers: PSK_CIPHERS,
       handshakeTimeout: parts.handshakeTimeoutMs,
-      pskCallback: (_socket, identity) =>
-        identity === PSK_IDENTITY ? Buffer.from(parts.pilotKey(), "hex") : null,
+      pskCallback: (_socket, identity) => pskOf(parts.pilotKey(), identity),
     },
     (socket) => parts.onSocket(socket, peerOf(socket, "tls")),
   );
@@ -68,6 +80,12 @@ function tlsServer(parts: ListenerParts): Server {
     socket.destroy();
   });
   return server;
+}
+
+/** Whether the key has ended is the core's to say, in words: a handshake can only break off. */
+function pskOf(storeKey: string, identity: string): Buffer | null {
+  const key = pilotKeyOf(storeKey, identity);
+  return key === null ? null : Buffer.from(key, "hex");
 }
 
 function peerOf(socket: Socket, kind: string): string {

@@ -11,6 +11,7 @@
 import type { Socket } from "node:net";
 import {
   type AccessFile,
+  credentialOf,
   FRAME_BYTES_MAX,
   HELLO_TIMEOUT_MS,
   JumboError,
@@ -119,9 +120,9 @@ export class Connection {
       for (const text of file.pilots) {
         try {
           const address = parsePilotAddress(text);
-          const socket = await dial(address, file.pilotKey);
+          const socket = await dial(address, file);
           if (this.#ended) socket.destroy();
-          else this.#open(socket, file.pilotKey);
+          else this.#open(socket, credentialOf(file));
           return;
         } catch (error) {
           problem = `${text}: ${messageOf(error)}`;

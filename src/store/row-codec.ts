@@ -19,11 +19,13 @@ import type { Table } from "./types.ts";
 
 export const ROW_VERSION = 1;
 
-function fieldsOf(what: string, bytes: Uint8Array, count: number): unknown[] {
+/** `extra`: how many more fields may follow, each left out where it says nothing. */
+function fieldsOf(what: string, bytes: Uint8Array, count: number, extra = 0): unknown[] {
   const value = unpackValue(bytes);
   if (!Array.isArray(value)) throw wrong(what, "it is no array");
   if (value[0] !== ROW_VERSION) throw wrong(what, `its version is ${String(value[0])}`);
-  if (value.length !== count + 1) throw wrong(what, `it has ${value.length - 1} fields`);
+  const fields = value.length - 1;
+  if (fields < count || fields > count + extra) throw wrong(what, `it has ${fields} fields`);
   return value.slice(1);
 }
 
@@ -172,15 +174,17 @@ export function decodeBundleRow(bytes: Uint8Array): BundleRow {
 }
 
 export function encodePilotRow(row: PilotRow): Uint8Array {
-  return packValue([ROW_VERSION, row.number, row.pilotId, row.generation]);
+  const { number, pilotId, generation, owner } = row;
+  return packValue([ROW_VERSION, number, pilotId, generation, ...(owner ? [owner] : [])]);
 }
 
 export function decodePilotRow(bytes: Uint8Array): PilotRow {
-  const f = fieldsOf("pilot", bytes, 3);
+  const f = fieldsOf("pilot", bytes, 3, 1);
   return {
     number: integer("pilot", f[0]),
     pilotId: text("pilot", f[1]),
     generation: integer("pilot", f[2]),
+    ...(f[3] === undefined ? {} : { owner: text("pilot", f[3]) }),
   };
 }
 

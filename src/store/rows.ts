@@ -61,6 +61,8 @@ export interface PilotRow {
   readonly number: number;
   readonly pilotId: string;
   readonly generation: number;
+  /** Owner to whom the key that it first came with is bound; absent: to none. */
+  readonly owner?: string;
 }
 
 export interface ReasonRow {

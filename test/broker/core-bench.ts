@@ -93,12 +93,15 @@ export class CoreBench {
   }
 
   /** Submits a count task and lets the commit pass; the task's number. */
-  task(ranges: number, terms: { attempts?: number; losses?: number; name?: string } = {}): number {
+  task(
+    ranges: number,
+    terms: { attempts?: number; losses?: number; name?: string; owner?: string } = {},
+  ): number {
     const { spec, files } = countTask(terms.name ?? `t${this.time.nowMs}`, ranges, {
       attempts: terms.attempts ?? 3,
       losses: terms.losses ?? 5,
       priority: 0,
-      owner: "",
+      owner: terms.owner ?? "",
       cost: 1,
     });
     const result = this.ask("submit", { spec, files });

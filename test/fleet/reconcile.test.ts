@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { caveatsOf, KEY_SLACK_SECONDS, pilotKeyOf } from "../../src/base/index.ts";
 import { type Engine, startEngine } from "../../src/broker/index.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { QueueKeeper } from "../../src/fleet/reconcile.ts";
@@ -133,8 +134,20 @@ describe("a queue", () => {
     expect(statSync(path).mode & 0o777).toBe(0o400);
     expect(statSync(join(path, "..")).mode & 0o777).toBe(0o700);
     const copy = JSON.parse(readFileSync(path, "utf8"));
-    expect(copy).toMatchObject({ token: "", pilotKey: "ab12", pilots: ["tcp://login:7000"] });
-    expect(readFileSync(join(path, "..", "job.sh"), "utf8")).not.toContain("ab12");
+    expect(copy).toMatchObject({ token: "", pilots: ["tcp://login:7000"] });
+    expect(copy.pilotKey).toBe(pilotKeyOf("ab12", copy.pilotIdentity));
+    const submitted = Math.floor(RECORDED_SECONDS);
+    expect(caveatsOf(copy.pilotIdentity)).toEqual({
+      allocation: one,
+      queue: "hpc",
+      owner: "",
+      cores: 4,
+      enrolBeforeSeconds: submitted + 120 + KEY_SLACK_SECONDS,
+      notAfterSeconds: submitted + 120 + 600 + KEY_SLACK_SECONDS,
+    });
+    const script = readFileSync(join(path, "..", "job.sh"), "utf8");
+    expect(script).not.toContain("ab12");
+    expect(script).not.toContain(copy.pilotKey);
   });
 
   it("has no more submissions a minute than allowed", async () => {

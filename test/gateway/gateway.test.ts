@@ -8,7 +8,9 @@ import { afterEach, describe, expect, it } from "vitest";
 import {
   FRAME_BYTES_MAX,
   HELLO_FRAME_BYTES_MAX,
+  identityOf,
   parsePilotAddress,
+  pilotKeyOf,
   SeededRandom,
 } from "../../src/base/index.ts";
 import {
@@ -389,6 +391,21 @@ describe("TLS with the pilot key", () => {
     await until(() => peer.payloads.length === 1, "the answer");
     expect((peer.socket as unknown as { getProtocol(): string }).getProtocol()).toBe("TLSv1.3");
     expect(gateway.addresses[0]).toMatch(/^tls:\/\/127\.0\.0\.1:\d+$/);
+  });
+
+  it("carries frames for the key of an allocation, and for no other key under its name", async () => {
+    const { core, gateway, port } = await start({}, ["tls://127.0.0.1:0"]);
+    core.answer = (_, payload) => [payload];
+    const terms = { allocation: "1", queue: "q", owner: "ann", cores: 4 };
+    const identity = identityOf({ ...terms, enrolBeforeSeconds: 1, notAfterSeconds: 2 });
+    const peer = dial(port, pilotKeyOf(KEY, identity) as string, identity);
+    peer.socket.write(framed("hello"));
+    await until(() => peer.payloads.length === 1, "the answer");
+    const more = identityOf({ ...terms, cores: 8, enrolBeforeSeconds: 1, notAfterSeconds: 2 });
+    const wrong = dial(port, pilotKeyOf(KEY, identity) as string, more);
+    wrong.socket.write(framed("hello"));
+    await until(() => wrong.ended, "the refusal");
+    expect(gateway.counters.handshakesFailed).toBe(1);
   });
 
   it("turns away a wrong key, a wrong identity, and plain text", async () => {
