@@ -101,7 +101,10 @@ export class TaskPages {
     const number = Math.floor(index / PAGES_PER_CHUNK);
     let chunk = this.chunk(number);
     if (chunk === undefined) {
-      chunk = { pages: new Array<Page | undefined>(PAGES_PER_CHUNK).fill(undefined), taken: 0 };
+      // A small task's only chunk has room for its pages alone; it grows by itself.
+      const rest = Math.ceil(this.ranges / RANGES_PER_PAGE) - number * PAGES_PER_CHUNK;
+      const places = Math.min(PAGES_PER_CHUNK, rest);
+      chunk = { pages: new Array<Page | undefined>(places).fill(undefined), taken: 0 };
       this.chunks.set(number, chunk);
     }
     const at = index - number * PAGES_PER_CHUNK;
@@ -155,7 +158,9 @@ export class TaskPages {
     const first = Math.floor(fromRange / RANGES_PER_PAGE);
     const numbers = [...this.chunks.keys()].sort((a, b) => a - b);
     for (const number of numbers) {
-      for (const page of this.chunks.get(number)!.pages) {
+      const { pages } = this.chunks.get(number)!;
+      for (let at = 0; at < pages.length; at++) {
+        const page = pages[at];
         if (page !== undefined && page.index >= first) yield page;
       }
     }

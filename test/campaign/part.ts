@@ -140,8 +140,12 @@ export async function inLanes<Item>(
 }
 
 /** Standard output of a program of ours, in lines; its exit code is not looked at. */
-export async function linesOf(file: string, args: readonly string[]): Promise<string[]> {
-  const run = promisify(execFile)(process.execPath, [join(REPOSITORY, file), ...args], {
+export async function linesOf(
+  file: string,
+  args: readonly string[],
+  flags: readonly string[] = [],
+): Promise<string[]> {
+  const run = promisify(execFile)(process.execPath, [...flags, join(REPOSITORY, file), ...args], {
     maxBuffer: 64 * 1024 ** 2,
   });
   const { stdout } = await run.catch((error: { stdout?: string }) => {

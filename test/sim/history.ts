@@ -21,8 +21,10 @@ import { VirtualTime } from "./virtual-time.ts";
 
 const TIMES = { leaseTermMs: 3_000, heartbeatMs: 500, disconnectGraceMs: 1_000 };
 const TICK_MS = 100;
-/** The ledger's own check walks every range. */
+/** The ledger's own check walks every range; it is left out while nothing reached the core. */
 const CHECK_EVERY_TICKS = 10;
+/** Pages of a large task are packed and opened when tasks alternate, not at every touch. */
+const LARGE_OPEN_BYTES = 250_000;
 /** Faults act for so long, then everything heals. */
 const CHAOS_MS = 20_000;
 /** Time for leases to expire, pilots to return and merges to end, on top of the work itself. */
@@ -174,10 +176,15 @@ export class History {
     core.check();
     this.checkers.afterRecovery((task) => this.#client.columns(task));
     let ticks = 0;
+    let checked = -1;
     const tick = () => {
       if (this.#core !== core) return;
       core.tick();
-      if (++ticks % CHECK_EVERY_TICKS === 0) core.check();
+      if (++ticks % CHECK_EVERY_TICKS === 0) {
+        const now = this.network.calls + this.#client.asked + store.commits;
+        if (now !== checked) core.check();
+        checked = now;
+      }
       this.time.after(TICK_MS, tick);
     };
     this.time.after(TICK_MS, tick);
@@ -387,7 +394,10 @@ function profileOf(random: SeededRandom): Profile {
       ? {
           ...TIMES,
           trickle: SMALL_TRICKLE,
-          ledger: { settleGroups: random.below(8), openBytesMax: 100 + random.below(4_000) },
+          ledger: {
+            settleGroups: random.below(8),
+            openBytesMax: (large ? LARGE_OPEN_BYTES : 0) + 100 + random.below(4_000),
+          },
         }
       : TIMES,
   };

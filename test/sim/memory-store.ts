@@ -89,6 +89,7 @@ export class MemoryStore implements Store {
   onDurable: (group: CommitGroup) => void = () => {};
   /** Looks at the books when a group is handed over. */
   look: () => Snapshot | null = () => null;
+  commits = 0;
   /** True: the next commits find the disk full. */
   full = false;
 
@@ -100,6 +101,7 @@ export class MemoryStore implements Store {
 
   commit(group: CommitGroup, done: (outcome: CommitOutcome) => void): void {
     if (this.#inFlight) throw new Error("two commits at once");
+    this.commits++;
     // A group that found the disk full comes again as it was.
     const flight =
       this.#refused === group && this.#refusedFlight

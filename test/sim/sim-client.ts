@@ -36,6 +36,8 @@ export interface ClientWorld {
 
 export class SimClient {
   readonly tasks: SimTask[] = [];
+  /** Commands that the core was given. */
+  asked = 0;
   readonly #world: ClientWorld;
   /** `task/bundle` whose reopening was acknowledged. */
   readonly #reopened = new Set<string>();
@@ -53,6 +55,7 @@ export class SimClient {
   ): void {
     const core = this.#world.core();
     if (!core) return;
+    this.asked++;
     core.ask(name, ask, {
       ok: (answer) => {
         if (this.#world.core() === core) then(answer);

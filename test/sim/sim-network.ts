@@ -48,6 +48,8 @@ export class SimNetwork {
   /** Sees each frame that leaves the engine, for the history's hash. */
   onEngineFrame: (frame: Uint8Array) => void = () => {};
   outside: Outside | null = null;
+  /** Calls of the core: what the books do between two equal counts, they do by a commit. */
+  calls = 0;
   readonly #time: VirtualTime;
   readonly #random: SeededRandom;
   readonly #lines = new Map<number, Line>();
@@ -64,6 +66,7 @@ export class SimNetwork {
     if (!this.core) return 0;
     const id = this.#nextId++;
     this.#lines.set(id, { id, pilot, open: true, toEngineMs: 0, toPilotMs: 0 });
+    this.calls++;
     this.core.opened(id, "simulated");
     return id;
   }
@@ -76,6 +79,7 @@ export class SimNetwork {
       const { core } = this;
       if (!line.open || !core) return;
       this.outside?.hears(id, message);
+      this.calls++;
       core.receive(id, payload);
       this.#settleSoon();
     });
@@ -124,6 +128,7 @@ export class SimNetwork {
     this.#time.after(this.#delay(), () => {
       if (this.core !== core) return;
       this.outside?.closed(line.id);
+      this.calls++;
       core.closed(line.id);
       this.#settleSoon();
     });
