@@ -1,27 +1,13 @@
 /** One engine on the login host, and pilots by every launcher, in a folder that all nodes see. */
 import type { ChildProcess } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { BUILD, cluster, ended, on, ROOT, start, tryOn, until } from "./cluster.ts";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AccessFile, readAccessFile } from "../../src/base/index.ts";
+import { BUILD, ended, on, ROOT, start, tryOn, until } from "./cluster.ts";
 
 const CLI = `${ROOT}/src/cli/jumbo.mjs`;
 
 export const LAUNCHERS = ["srun-pmix", "mpirun.openmpi", "srun-pmi2", "mpirun.mpich"] as const;
 export type Launcher = (typeof LAUNCHERS)[number];
-/** Where the launcher lets other ranks live after one has died. */
-export const SURVIVES: ReadonlySet<Launcher> = new Set([
-  "mpirun.openmpi",
-  "srun-pmi2",
-  "mpirun.mpich",
-]);
-
 function launchLine(launcher: Launcher, nodes: string): string[] {
   const alloc = ["salloc", "--quiet", "--no-kill", "-N", nodes, "--ntasks-per-node=1"];
   switch (launcher) {
@@ -44,26 +30,40 @@ export function pilotOf(launcher: Launcher): string {
 export interface TaskDocument {
   readonly state: string;
   readonly attempts: number;
-  readonly ranges: { readonly total: number; readonly done: number; readonly failed: number };
+  readonly ranges: {
+    readonly total: number;
+    readonly done: number;
+    readonly failed: number;
+    readonly leased: number;
+  };
+}
+
+/** Where a bed's things are, if not in a folder of its own. */
+export interface BedPlaces {
+  readonly bundles?: string;
 }
 
 export class Bed {
   readonly folder: string;
   #engine: ChildProcess | null = null;
   readonly #port: number;
+  /** Folder of outputs, seen by engine and nodes. */
+  readonly bundles: string;
+  /** The stream payload that writes a line for each event. */
+  readonly echo = `${BUILD}/serial/jumbo-echo`;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, bundles: string) {
     this.folder = folder;
     this.#port = port;
+    this.bundles = bundles;
   }
 
-  static async open(name: string): Promise<Bed> {
-    await cluster("up", "4", "64");
-    const shared = (await on("login", "sh", "-c", "echo $CLUSTER_SHARED")).trim();
-    const folder = `${shared}/${name}-${process.pid}`;
+  static async open(name: string, places: BedPlaces = {}): Promise<Bed> {
+    const folder = `${process.env["CLUSTER_SHARED"]}/${name}-${process.pid}`;
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const bed = new Bed(folder, 20_000 + (process.pid % 20_000));
+    const port = 20_000 + (process.pid % 20_000);
+    const bed = new Bed(folder, port, places.bundles ?? `${folder}/bundles`);
     await bed.startEngine();
     return bed;
   }
@@ -74,14 +74,27 @@ export class Bed {
 
   async startEngine(): Promise<void> {
     const port = this.#port;
-    const addresses = ["--listen", `login:${port}`, "--http", `login:${port + 1}`];
+    const addresses = ["--listen", `tcp://login:${port}`, "--http", `login:${port + 1}`];
     const log = `${this.folder}/serve.log`;
     const serve = ["serve", "--store", this.store, ...addresses];
     this.#engine = start(log, process.execPath, CLI, ...serve);
     await until("an engine that answers", 30, async () => {
       if (this.#engine !== null && ended(this.#engine)) throw new Error(readFileSync(log, "utf8"));
-      return (await this.#tryJumbo("list", "--output", "quiet")) !== null;
+      return (await this.api("/tasks")) !== null;
     });
+  }
+
+  /** An answer of the engine's HTTP API; null while it does not answer. */
+  async api<Answer>(path: string): Promise<Answer | null> {
+    try {
+      const { http, token }: AccessFile = readAccessFile(`${this.store}/access.json`);
+      const headers = { authorization: `Bearer ${token}` };
+      const signal = AbortSignal.timeout(5000);
+      const response = await fetch(`${http}/api/v1${path}`, { headers, signal });
+      return response.ok ? ((await response.json()) as Answer) : null;
+    } catch {
+      return null;
+    }
   }
 
   /** SIGKILL of the engine's own processes, by the pid in its access file. */
@@ -98,10 +111,6 @@ export class Bed {
     return on("login", process.execPath, CLI, ...args, "--store", this.store);
   }
 
-  async #tryJumbo(...args: string[]): Promise<string | null> {
-    return this.jumbo(...args).catch(() => null);
-  }
-
   async submit(task: Record<string, unknown>): Promise<string> {
     const file = `${this.folder}/${String(task["name"])}.json`;
     writeFileSync(file, JSON.stringify(task));
@@ -110,26 +119,15 @@ export class Bed {
   }
 
   async show(task: string): Promise<TaskDocument | null> {
-    const text = await this.#tryJumbo("show", task, "--output", "json");
-    return text === null ? null : (JSON.parse(text) as TaskDocument);
+    return this.api<TaskDocument>(`/tasks/${task}`);
   }
 
   result(name: string): string {
     return readFileSync(`${this.folder}/results/${name}`, "utf8");
   }
 
-  /** Bytes in all bundles: how far a run is, without asking the engine. */
-  bundleBytes(): number {
-    const folder = `${this.folder}/bundles`;
-    if (!existsSync(folder)) return 0;
-    return readdirSync(folder).reduce((sum, name) => {
-      const found = statSync(`${folder}/${name}`, { throwIfNoEntry: false });
-      return sum + (found?.size ?? 0);
-    }, 0);
-  }
-
   get pilotFlags(): string[] {
-    return ["--store", this.store, "--bundles", `${this.folder}/bundles`];
+    return ["--store", this.store, "--bundles", this.bundles];
   }
 
   launch(launcher: Launcher, flags: readonly string[], nodes = "4"): ChildProcess {
@@ -147,11 +145,11 @@ export class Bed {
   }
 
   /** Ends all jobs of the cluster and waits until they are gone. */
-  async cancelJobs(): Promise<void> {
+  async cancelJobs(flags: readonly string[] = []): Promise<void> {
     for (const job of (await tryOn("login", "squeue", "-h", "-o", "%i")).split("\n")) {
-      if (job !== "") await tryOn("login", "scancel", job);
+      if (job !== "") await tryOn("login", "scancel", ...flags, job);
     }
-    await until("an empty queue", 60, async () => {
+    await until("an empty queue", 90, async () => {
       return (await tryOn("login", "squeue", "-h", "-o", "%i")).trim() === "";
     });
   }
@@ -160,5 +158,6 @@ export class Bed {
     await this.cancelJobs();
     await this.killEngine();
     rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.bundles, { recursive: true, force: true });
   }
 }

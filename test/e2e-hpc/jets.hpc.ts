@@ -2,9 +2,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bed, LAUNCHERS } from "./bed.ts";
-import { BUILD, ended, missing, SHARED, until } from "./cluster.ts";
+import { BUILD, ended, outside, SHARED, until } from "./cluster.ts";
 
-const why = missing() || (existsSync(`${BUILD}/serial/jumbo-jets`) ? "" : "no jumbo-jets");
+const why = outside() || (existsSync(`${BUILD}/serial/jumbo-jets`) ? "" : "no jumbo-jets");
 if (why !== "") console.warn(`SKIPPED: jets on the cluster (${why})`);
 
 interface Jet {
