@@ -54,9 +54,11 @@ export const DECISION = {
   epochRaised: 18,
   /** extra: bundle. */
   bundleLost: 19,
+  /** `carried`, of a lease under which every range was open; the newest word of its group. */
+  carriedWhole: 20,
 } as const;
 export type DecisionKind = (typeof DECISION)[keyof typeof DECISION];
-const KIND_LAST = DECISION.bundleLost;
+const KIND_LAST = DECISION.carriedWhole;
 
 const WITHOUT_EXTRA = new Set<number>([
   DECISION.started,

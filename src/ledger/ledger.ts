@@ -523,7 +523,8 @@ export class Ledger {
   #carry(lease: OpenLease, sequence: number): void {
     const books = this.#books;
     const { task, first, count, id, pilot } = lease;
-    const kind = lease.speculative ? DECISION.carriedCopy : DECISION.carried;
+    const whole = lease.open === count ? DECISION.carriedWhole : DECISION.carried;
+    const kind = lease.speculative ? DECISION.carriedCopy : whole;
     books.record(kind, task, first, count, id, pilot);
     books.leases.carried(lease, sequence);
   }

@@ -96,8 +96,8 @@ export class TaskPages {
     this.chunk(Math.floor(page.index / PAGES_PER_CHUNK))!.taken += count;
   }
 
-  /** The page, made untouched where there is none. */
-  pageOrNew(index: number): Page {
+  /** The page, made untouched where there is none (`packed`: to be packed next). */
+  pageOrNew(index: number, packed = false): Page {
     const number = Math.floor(index / PAGES_PER_CHUNK);
     let chunk = this.chunk(number);
     if (chunk === undefined) {
@@ -110,7 +110,7 @@ export class TaskPages {
     const at = index - number * PAGES_PER_CHUNK;
     const found = chunk.pages[at];
     if (found !== undefined) return found;
-    const page = new Page(this.id, index, this.pageSize(index));
+    const page = new Page(this.id, index, this.pageSize(index), packed);
     chunk.pages[at] = page;
     return page;
   }
@@ -231,7 +231,7 @@ export class PageTable {
   /** A page of the store, at a restart; it stays packed until it is touched. */
   load(task: TaskPages, index: number, bytes: Uint8Array): void {
     const header = decodePageHeader(bytes);
-    const page = task.pageOrNew(index);
+    const page = task.pageOrNew(index, true);
     assert(page.trueAt === 0 && !page.isOpen, "page % is loaded twice", index);
     assert(header.size <= page.size, "page % has more ranges than its task", index);
     const untouched = page.counts[STATE.ready]!;

@@ -75,11 +75,12 @@ export class Page {
   /** Looked at since the table last considered packing it. */
   touched = true;
 
-  constructor(task: number, index: number, size: number) {
+  /** `packed`: no records are made, since it will be packed next. */
+  constructor(task: number, index: number, size: number, packed = false) {
     this.task = task;
     this.index = index;
     this.size = size;
-    this.cells = new Uint32Array(RUNS_AT_FIRST * FIELDS);
+    this.cells = packed ? NO_CELLS : new Uint32Array(RUNS_AT_FIRST * FIELDS);
     this.counts = [size, 0, 0, 0, 0];
   }
 

@@ -7,6 +7,9 @@
  *
  * Leases are collected, not counted, while the journal passes: at the end each lease that was
  * granted or carried is looked up in the pages, and is open with as many ranges as still name it.
+ * Each page is read through once for that, and not at all where its leases were carried whole and
+ * nothing has changed since: a task at rest has some leases in every page, and decoding all of
+ * 10^8 ranges would take longer than the rest of the start.
  * A lease of the group that was lost in the crash is in no record: its number is never given out
  * again because the epoch has risen, and `wasIssued` knows it as never issued.
  */
@@ -15,7 +18,7 @@ import type { Books } from "./books.ts";
 import { damaged } from "./bytes.ts";
 import { DECISION, JournalReader } from "./journal.ts";
 import { OpenLease } from "./leases.ts";
-import { COPY, FIELDS, STATE_MASK } from "./page.ts";
+import { COPY, FIELDS, leaseOf, type Page, STATE_MASK } from "./page.ts";
 import type { TaskPages } from "./page-table.ts";
 import { applySpan, applyToTask } from "./transitions.ts";
 import { STATE } from "./types.ts";
@@ -32,15 +35,16 @@ export interface RecoverySummary {
   readonly epoch: number;
 }
 
-/** Columns of the leases seen, six numbers each: id, task, first, count, pilot, sequence. */
-const COLUMNS = 6;
+/** Columns of the leases seen: id, task, first, count, pilot, sequence, kind. */
+const COLUMNS = 7;
 
 export class Recovery {
   readonly #books: Books;
   #seen = new Float64Array(COLUMNS * 4096);
   #seenSize = 0;
-  /** Index in `#seen` / COLUMNS of leases given as copies. */
-  readonly #copies = new Set<number>();
+  /** Open ranges by lease, of the pages read through. */
+  readonly #openIn = new Map<number, number>();
+  readonly #readThrough = new Set<Page>();
   #pages = 0;
   #records = 0;
   #decisions = 0;
@@ -120,13 +124,11 @@ export class Recovery {
       case DECISION.granted:
       case DECISION.copied:
       case DECISION.carried:
+      case DECISION.carriedWhole:
       case DECISION.carriedCopy:
         books.issued = Math.max(books.issued, lease);
-        if (kind === DECISION.copied || kind === DECISION.carriedCopy) {
-          this.#copies.add(this.#seenSize / COLUMNS);
-        }
-        this.#see(lease, task.id, first, count, extra, sequence);
-        if (kind === DECISION.carried || kind === DECISION.carriedCopy) return;
+        this.#see(lease, task.id, first, count, extra, sequence, kind);
+        if (kind !== DECISION.granted && kind !== DECISION.copied) return;
         break;
       case DECISION.bundleReopened:
         books.lostBundles.add(extra);
@@ -146,6 +148,7 @@ export class Recovery {
     count: number,
     pilot: number,
     sequence: number,
+    kind: number,
   ): void {
     const at = this.#seenSize;
     if (at === this.#seen.length) {
@@ -160,6 +163,7 @@ export class Recovery {
     seen[at + 3] = count;
     seen[at + 4] = pilot;
     seen[at + 5] = sequence;
+    seen[at + 6] = kind;
     this.#seenSize = at + COLUMNS;
   }
 
@@ -173,15 +177,18 @@ export class Recovery {
       const at = row * COLUMNS;
       const id = seen[at]!;
       const task = books.task(seen[at + 1]!);
-      if (task.phase !== "open" || done.has(id)) continue;
+      if (task.phase !== "open") continue;
       const first = seen[at + 2]!;
       const count = seen[at + 3]!;
-      const speculative = this.#copies.has(row);
-      const open = countOpen(books, task, id, first, count);
-      if (open === 0 && !speculative) continue;
+      const position = seen[at + 5]!;
+      const kind = seen[at + 6]!;
+      const speculative = kind === DECISION.copied || kind === DECISION.carriedCopy;
+      const isWhole =
+        kind === DECISION.carriedWhole && isUnchanged(task, first, first + count, position);
+      const open = isWhole ? count : this.#openUnder(task, id, first, first + count);
+      if ((open === 0 && !speculative) || done.has(id)) continue;
       done.add(id);
       const pilot = seen[at + 4]!;
-      const position = seen[at + 5]!;
       found.push(
         new OpenLease(id, task.terms.id, first, count, pilot, speculative, open, position),
       );
@@ -192,7 +199,35 @@ export class Recovery {
     }
     this.#seen = new Float64Array(0);
     this.#seenSize = 0;
-    this.#copies.clear();
+    this.#openIn.clear();
+    this.#readThrough.clear();
+  }
+
+  /** Open ranges under the lease, which lies in [first, end). */
+  #openUnder(task: TaskPages, lease: number, first: number, end: number): number {
+    const last = Math.floor((end - 1) / RANGES_PER_PAGE);
+    for (let index = Math.floor(first / RANGES_PER_PAGE); index <= last; index++) {
+      const page = task.page(index);
+      if (page === undefined || this.#readThrough.has(page)) continue;
+      this.#readThrough.add(page);
+      if (page.counts[STATE.held]! + page.counts[STATE.running]! > 0) this.#readPage(page);
+    }
+    return this.#openIn.get(lease) ?? 0;
+  }
+
+  /** Leases may lie in every page of a large task: opening them all would push each other out. */
+  #readPage(stored: Page): void {
+    const page = this.#books.pages.peek(stored);
+    const { cells } = page;
+    for (let record = 0; record < page.records; record++) {
+      const at = record * FIELDS;
+      const state = cells[at + 1]! & STATE_MASK;
+      if (state !== STATE.held && state !== STATE.running) continue;
+      const lease = leaseOf(cells[at + 3]!, cells[at + 4]!);
+      const begin = cells[at]! >>> 16;
+      const next = record + 1 < page.records ? cells[at + FIELDS]! >>> 16 : page.size;
+      this.#openIn.set(lease, (this.#openIn.get(lease) ?? 0) + next - begin);
+    }
   }
 
   /** A flagged range's copy is the newest copy lease over it: an older one has ended there. */
@@ -220,37 +255,12 @@ function hasCopy(books: Books, task: TaskPages, range: number): boolean {
   return (page.cells[record * FIELDS + 1]! & COPY) !== 0;
 }
 
-function countOpen(
-  books: Books,
-  task: TaskPages,
-  lease: number,
-  first: number,
-  count: number,
-): number {
-  const low = lease >>> 0;
-  const high = Math.floor(lease / 0x1_0000_0000);
-  const end = first + count;
-  let open = 0;
-  for (let at = first; at < end; ) {
-    const index = Math.floor(at / RANGES_PER_PAGE);
-    const base = index * RANGES_PER_PAGE;
-    const to = Math.min(end - base, RANGES_PER_PAGE);
-    const stored = task.page(index);
-    if (stored !== undefined && stored.counts[STATE.held]! + stored.counts[STATE.running]! > 0) {
-      // Leases may lie in every page of a large task: opening them all would push each other out.
-      const page = books.pages.peek(stored);
-      for (let offset = at - base; offset < to; ) {
-        const record = page.find(offset);
-        const next = page.endOf(record, to);
-        const cells = page.cells;
-        const cell = record * FIELDS;
-        const state = cells[cell + 1]! & STATE_MASK;
-        const leased = state === STATE.held || state === STATE.running;
-        if (leased && cells[cell + 3] === low && cells[cell + 4] === high) open += next - offset;
-        offset = next;
-      }
-    }
-    at = base + to;
+/** No page of [first, end) has changed since the end of the group `sequence`. */
+function isUnchanged(task: TaskPages, first: number, end: number, sequence: number): boolean {
+  const last = Math.floor((end - 1) / RANGES_PER_PAGE);
+  for (let index = Math.floor(first / RANGES_PER_PAGE); index <= last; index++) {
+    const page = task.page(index);
+    if (page === undefined || page.trueAt > sequence || page.dirtySince !== 0) return false;
   }
-  return open;
+  return true;
 }

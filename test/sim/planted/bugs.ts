@@ -158,6 +158,12 @@ export const PLANTED: readonly PlantedBug[] = [
     to: "    books.leases.carried(",
   },
   {
+    name: "a lease carried whole is trusted, whatever its ranges did since",
+    file: recovery,
+    from: "    if (page === undefined || page.trueAt > sequence || page.dirtySince !== 0) return false;",
+    to: "    if (page === undefined) return false;",
+  },
+  {
     name: "a page's true-at is ignored",
     file: transitions,
     from: "    if (page.trueAt < books.replaying) {",
