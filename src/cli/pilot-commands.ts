@@ -20,7 +20,11 @@ export function registerPilotCommands(jumbo: Command): void {
       "folder for outputs, seen by the engine too (default: ./jumbo-bundles)",
     )
     .option("--work <dir>", "folder in which payloads run (default: the system's temporary folder)")
-    .option("--walltime <duration>", "time that this process has; it drains before the end")
+    .option(
+      "--walltime <duration>",
+      "time that this process has; it drains before the end (default: in a Slurm job, as Slurm says)",
+    )
+    .option("--slurm-job <id>", "with --walltime: ask Slurm now and then whether the end moved", "")
     .option("--queue <name>", "the place that gave the cores", "")
     .option("--allocation <id>", "the batch job that it runs in", "")
     .option("--id <text>", "stable identity (default: host, process and chance)")
@@ -57,6 +61,7 @@ interface StartFlags extends AccessFlags {
   bundles?: string;
   work?: string;
   walltime?: string;
+  slurmJob: string;
   queue: string;
   allocation: string;
   id?: string;
@@ -82,6 +87,7 @@ async function start(command: Command): Promise<number> {
     queue: flags.queue,
     allocation: flags.allocation,
     walltimeSeconds: flags.walltime === undefined ? null : durationOf(flags.walltime, "--walltime"),
+    ...(flags.slurmJob === "" ? {} : { slurmJob: flags.slurmJob }),
     drainSeconds: flags.drain === undefined ? null : durationOf(flags.drain, "--drain"),
     giveUpSeconds: durationOf(flags.giveUp, "--give-up"),
     dieWithParent: flags.withParent ?? false,

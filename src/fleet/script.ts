@@ -1,10 +1,11 @@
 /**
  * The batch script of one allocation: a pilot on each of its nodes.
  *
- * The true end is asked inside the job, since limits change and a job may begin late; the pilots
- * get the seconds that are left and drain in time by themselves. Signals need no trap: Slurm sends
- * SIGTERM to srun's steps directly, hence to the pilots. The secret is in the access file beside
- * the script; nothing secret is in the script, its arguments or its environment.
+ * The true end is asked inside the job, since a job may begin late; the pilots get the seconds that
+ * are left, ask again now and then since limits change, and drain in time by themselves. Signals
+ * need no trap: Slurm sends SIGTERM to srun's steps directly, hence to the pilots. The secret is in
+ * the access file beside the script; nothing secret is in the script, its arguments or its
+ * environment.
  */
 import { join } from "node:path";
 import type { QueueSettings } from "./settings.ts";
@@ -32,7 +33,7 @@ umask 077
 if [ "\${1:-}" = node ]; then
   exec ${words.map(shellWord).join(" ")} \\
     --id "${queue}-$SLURM_JOB_ID-$SLURM_NODEID" --generation $((\${SLURM_RESTART_COUNT:-0} + 1)) \\
-    --walltime "$JUMBO_SECONDS_LEFT"
+    --walltime "$JUMBO_SECONDS_LEFT" --slurm-job "$SLURM_JOB_ID"
 fi
 end=$(SLURM_TIME_FORMAT=%s squeue -h -j "$SLURM_JOB_ID" -o %e 2>/dev/null)
 case $end in

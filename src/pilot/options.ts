@@ -24,6 +24,11 @@ export interface PilotOptions {
   readonly allocation?: string;
   /** Time that this process has, from its start on; null: no limit. */
   readonly walltimeSeconds?: number | null;
+  /**
+   * Slurm job whose true end is asked now and then, since limits change. Default: the one this
+   * process runs in, unless a walltime was told; "": none.
+   */
+  readonly slurmJob?: string;
   /** Ends `unreachable` after so long without an engine. Default 600. */
   readonly giveUpSeconds?: number;
   /** Time for what runs after a SIGTERM; null (default): as long as it needs. */
@@ -53,6 +58,7 @@ export type ResolvedOptions = Required<PilotOptions> & { readonly node: string }
 
 export function resolveOptions(options: PilotOptions): ResolvedOptions {
   const node = hostname();
+  const walltimeSeconds = options.walltimeSeconds ?? null;
   const random = randomBytes(4).toString("hex");
   const pilotId = options.pilotId ?? `${node}-${process.pid}-${random}`;
   const safeId = pilotId.replace(/[^A-Za-z0-9._-]/g, "_").slice(0, 100);
@@ -65,7 +71,8 @@ export function resolveOptions(options: PilotOptions): ResolvedOptions {
     generation: options.generation ?? (options.pilotId ? Math.floor(Date.now() / 1000) : 1),
     queue: options.queue ?? "",
     allocation: options.allocation ?? "",
-    walltimeSeconds: options.walltimeSeconds ?? null,
+    walltimeSeconds,
+    slurmJob: options.slurmJob ?? (walltimeSeconds === null ? ownSlurmJob() : ""),
     giveUpSeconds: options.giveUpSeconds ?? 600,
     drainSeconds: options.drainSeconds ?? null,
     log: options.log ?? (() => {}),
@@ -74,3 +81,5 @@ export function resolveOptions(options: PilotOptions): ResolvedOptions {
     node,
   };
 }
+
+const ownSlurmJob = () => process.env["SLURM_JOB_ID"] ?? "";

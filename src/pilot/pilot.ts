@@ -18,6 +18,7 @@ import {
   type EngineMessage,
   forEachSpan,
   type GrantBody,
+  type NodeResources,
   OUTCOME,
   PROTOCOL_VERSION,
   type Recall,
@@ -35,14 +36,14 @@ import {
   resolveOptions,
 } from "./options.ts";
 import { Slots } from "./slots.ts";
+import { WallTime } from "./wall-time.ts";
 import type { HeldSpan } from "./work.ts";
 
 const PREFETCH_MAX = 16_384;
 /** A round trip is taken for at least this long: ticks and commits are not in every sample. */
 const ROUND_TRIP_SECONDS_MIN = 0.002;
-/** Last part of a walltime that is kept for stopping payloads and delivering what was done. */
-const WALL_LEAD_SECONDS = 5;
-const WALL_LEAD_SHARE = 0.1;
+/** So near to the wall payloads get no time to end by themselves. */
+const WALL_STOP_SECONDS = 2.5;
 const WALL_WATCH_MS = 50;
 /** How often bundles of tasks that are not worked on any more are closed. */
 const TIDY_MS = 10_000;
@@ -59,7 +60,7 @@ export class Pilot {
   readonly #slots: Slots;
   readonly #line: ExchangeLine;
   readonly #connection: Connection;
-  readonly #startedAtMs = performance.now();
+  readonly #wall: WallTime;
   readonly #ended: Promise<PilotEnd>;
   #resolveEnd: (end: PilotEnd) => void = () => {};
   #leaseTermMs = LEASE_TERM_MS;
@@ -76,7 +77,8 @@ export class Pilot {
   constructor(options: PilotOptions) {
     const resolved = resolveOptions(options);
     this.#options = resolved;
-    const { node, pilotId, generation, log, workDir } = resolved;
+    const { node, pilotId, generation, log, workDir, walltimeSeconds, slurmJob } = resolved;
+    this.#wall = new WallTime({ seconds: walltimeSeconds, slurmJob, log });
     const safeId = pilotId.replace(/[^A-Za-z0-9._-]/g, "_").slice(0, 100);
     this.#bundles = new Bundles({
       folder: resolved.bundlesDir,
@@ -102,7 +104,7 @@ export class Pilot {
       heartbeat: () => ({
         type: "heartbeat",
         freeSlots: this.#slots.freePlaces,
-        secondsLeft: this.#secondsLeft(),
+        secondsLeft: this.#wall.secondsLeft(),
       }),
       onWelcome: (welcome) => this.#onWelcome(welcome),
       onMessage: (message) => this.#onMessage(message),
@@ -116,7 +118,7 @@ export class Pilot {
       uri: (bundle) => this.#bundles.uri(bundle),
       want: () => this.#want(),
       freeSlots: () => this.#slots.freePlaces,
-      secondsLeft: () => this.#secondsLeft(),
+      secondsLeft: () => this.#wall.secondsLeft(),
     });
     this.#ended = new Promise((resolve) => {
       this.#resolveEnd = resolve;
@@ -132,16 +134,15 @@ export class Pilot {
       () => void this.#bundles.keepOnly(this.#holdings.heldTasks()),
       TIDY_MS,
     );
-    if (this.#options.walltimeSeconds !== null) {
+    if (this.#options.walltimeSeconds !== null || this.#options.slurmJob !== "") {
+      this.#wall.start(() => this.#sayResources());
       this.#wallTimer = setInterval(() => this.#watchWall(), WALL_WATCH_MS);
     }
     return this.#ended;
   }
 
   #hello() {
-    const { slots, node } = this.#options;
     this.#helloWant = this.#want();
-    const memoryMiB = Math.floor(totalmem() / 2 ** 20);
     return {
       type: "hello" as const,
       version: PROTOCOL_VERSION,
@@ -151,19 +152,25 @@ export class Pilot {
       software: SOFTWARE,
       queue: this.#options.queue,
       allocation: this.#options.allocation,
-      nodes: [{ name: node, cores: slots, gpus: 0, memoryMiB, slots }],
-      secondsLeft: this.#secondsLeft(),
+      nodes: this.#nodes(),
+      secondsLeft: this.#wall.secondsLeft(),
       held: this.#holdings.held(),
       want: this.#helloWant,
       freeSlots: this.#slots.freePlaces,
     };
   }
 
-  /** Seconds until the walltime ends; -1: none. */
-  #secondsLeft(): number {
-    const { walltimeSeconds } = this.#options;
-    if (walltimeSeconds === null) return -1;
-    return Math.max(0, walltimeSeconds - (performance.now() - this.#startedAtMs) / 1000);
+  #nodes(): NodeResources[] {
+    const { slots, node } = this.#options;
+    const memoryMiB = Math.floor(totalmem() / 2 ** 20);
+    return [{ name: node, cores: slots, gpus: 0, memoryMiB, slots }];
+  }
+
+  /** The walltime was changed: the engine's next grant should know. */
+  #sayResources(): void {
+    if (!this.#connection.ready) return;
+    const secondsLeft = this.#wall.secondsLeft();
+    this.#connection.send({ type: "resources", nodes: this.#nodes(), secondsLeft });
   }
 
   /** Ranges beyond those held: what could start now, and what a round trip eats meanwhile. */
@@ -179,8 +186,8 @@ export class Pilot {
 
   #mayStart(meanSeconds: number): boolean {
     if (this.#draining !== null) return false;
-    const left = this.#secondsLeft();
-    if (left >= 0 && left - this.#wallLead() < meanSeconds) return false;
+    const left = this.#wall.secondsLeft();
+    if (left >= 0 && left - this.#wall.leadSeconds() < meanSeconds) return false;
     return (
       this.#connection.ready || performance.now() - this.#connection.heardAtMs < this.#leaseTermMs
     );
@@ -217,6 +224,8 @@ export class Pilot {
     for (const span of stop) this.#slots.stop(span, { kind: "returned" });
     this.#catalog.retain(this.#holdings.heldTasks());
     this.#line.open(this.#helloWant);
+    // Slurm may have answered since hello was said.
+    if (this.#options.slurmJob !== "" && this.#wall.secondsLeft() >= 0) this.#sayResources();
     this.#onGrant(welcome.grant);
     if (this.#draining !== null) this.#sayDrain();
   }
@@ -298,7 +307,7 @@ export class Pilot {
 
   #sayDrain(seconds: number | null = null): void {
     const reason = this.#draining?.reason ?? "";
-    const secondsLeft = seconds ?? this.#secondsLeft();
+    const secondsLeft = seconds ?? this.#wall.secondsLeft();
     this.#connection.send({ type: "drain", reason: reason.slice(0, 500), secondsLeft });
   }
 
@@ -308,20 +317,15 @@ export class Pilot {
 
   #stopRunning(why: string): void {
     const reason = `stopped before its end (${why})`;
-    const left = this.#secondsLeft();
-    const atOnce = left >= 0 && left < WALL_LEAD_SECONDS / 2;
+    const left = this.#wall.secondsLeft();
+    const atOnce = left >= 0 && left < WALL_STOP_SECONDS;
     this.#slots.stopAll({ kind: "lost", reason, wallSeconds: 0 }, atOnce);
   }
 
-  #wallLead(): number {
-    return Math.min(
-      WALL_LEAD_SECONDS,
-      WALL_LEAD_SHARE * (this.#options.walltimeSeconds ?? Number.POSITIVE_INFINITY),
-    );
-  }
-
   #watchWall(): void {
-    const spare = this.#secondsLeft() - this.#wallLead();
+    const left = this.#wall.secondsLeft();
+    if (left < 0) return;
+    const spare = left - this.#wall.leadSeconds();
     if (spare <= this.#slots.meanSeconds && this.#draining === null) {
       this.drain("the walltime ends", Math.max(0, spare));
     } else if (spare <= 0) this.#stopRunning("the walltime ends");
@@ -370,6 +374,7 @@ export class Pilot {
     this.#ending = true;
     for (const timer of [this.#drainTimer, this.#lastTimer]) clearTimeout(timer);
     clearInterval(this.#wallTimer);
+    this.#wall.stop();
     clearInterval(this.#tidyTimer);
     if (!politely) this.#slots.killAll();
     else await this.#slots.endWorkers();

@@ -106,6 +106,7 @@ describe("slurm", () => {
     expect(option("bundles")).toBe(join(folder, "bundles"));
     expect([option("queue"), option("allocation"), option("slots")]).toEqual(["hpc", "a1", "3"]);
     expect([option("id"), option("generation")]).toEqual(["hpc-101-0", "1"]);
+    expect(option("slurm-job")).toBe("101");
     // KillWait is 5 s: what drains must be over before.
     expect(option("drain")).toBe("3");
     expect(Number(option("walltime"))).toBeGreaterThan(285);
