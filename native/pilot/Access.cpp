@@ -17,6 +17,8 @@ namespace pilot
 {
 namespace
 {
+constexpr char store_identity[] = "jumbo";
+
 //---------------------------------------------------------------------------//
 bool is_access(JsonValue const& value)
 {
@@ -67,7 +69,19 @@ bool read_access(std::string const& path, Access& access, Ending& problem)
         access.pilots.push_back(each.text);
     }
     access.pilot_key = value->at("pilotKey").text;
+    access.pilot_identity = value->at("pilotIdentity").text;
+    if (access.pilot_identity.empty())
+    {
+        access.pilot_identity = store_identity;
+    }
+    access.proxy = value->at("proxy").text;
     return true;
+}
+
+//---------------------------------------------------------------------------//
+std::string Access::credential() const
+{
+    return pilot_identity == store_identity ? pilot_key : pilot_identity + "/" + pilot_key;
 }
 
 //---------------------------------------------------------------------------//
@@ -77,6 +91,11 @@ bool parse_address(std::string const& text, Address& address)
     {
         address = {Address::Kind::unix_socket, text.substr(5), "", ""};
         return !address.path.empty();
+    }
+    if (text.compare(0, 9, "spool:///") == 0)
+    {
+        address = {Address::Kind::folder, text.substr(8), "", ""};
+        return address.path.size() > 1;
     }
     bool const tls = text.compare(0, 6, "tls://") == 0;
     if (!tls && text.compare(0, 6, "tcp://") != 0)

@@ -4,13 +4,7 @@
 #include "pilot/Connection.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "pilot/Dial.hpp"
 #include "pilot/Log.hpp"
 
 namespace jumbo
@@ -50,11 +44,7 @@ Connection::~Connection()
 //---------------------------------------------------------------------------//
 void Connection::close()
 {
-    if (socket_ >= 0)
-    {
-        ::close(socket_);
-    }
-    socket_ = -1;
+    channel_.reset();
     state_ = State::closed;
 }
 
@@ -75,21 +65,13 @@ bool Connection::poll(double now)
     }
     else if (state_ == State::dialling)
     {
-        pollfd probe{socket_, POLLOUT, 0};
-        if (::poll(&probe, 1, 0) > 0)
-        {
-            moved = true;
-            dial_succeeded(socket_, problem_) ? this->connected(now) : this->again(problem_);
-        }
-        else if (now >= deadline_)
-        {
-            this->again("no answer within 5 s");
-        }
+        this->dialled(now);
+        moved = state_ != State::dialling;
     }
     if (state_ == State::greeting || state_ == State::ready)
     {
         moved = this->read_some(now) || moved;
-        moved = this->write_some() || moved;
+        moved = this->write_some(now) || moved;
     }
     if (state_ == State::greeting && now >= deadline_)
     {
@@ -100,6 +82,40 @@ bool Connection::poll(double now)
         this->beat(now);
     }
     return moved;
+}
+
+//---------------------------------------------------------------------------//
+//! Go on opening a channel.
+void Connection::dialled(double now)
+{
+    auto const step = channel_->open(now);
+    if (step == Channel::Step::open)
+    {
+        this->connected(now);
+        return;
+    }
+    if (step == Channel::Step::failed)
+    {
+        bool const refused = channel_->refused();
+        this->again(channel_->problem());
+        this->count_refusal(refused);
+    }
+    else if (now >= deadline_)
+    {
+        auto const& why = channel_->problem();
+        this->again(why.empty() ? "no answer within 5 s" : why);
+    }
+}
+
+//---------------------------------------------------------------------------//
+//! One refusal is not final: see refusals_max.
+void Connection::count_refusal(bool refused)
+{
+    refusals_ += refused ? 1 : 0;
+    if (refused && refusals_ >= refusals_max && !ending_)
+    {
+        ending_ = Ending{Exit::refused, problem_};
+    }
 }
 
 //---------------------------------------------------------------------------//
@@ -115,7 +131,7 @@ void Connection::dial(double now)
         this->again(problem.reason);
         return;
     }
-    key_ = access.pilot_key;
+    access_ = access;
     problem_ = "its access file has no address for pilots";
     for (auto const& text : access.pilots)
     {
@@ -136,8 +152,8 @@ bool Connection::open_next(double now)
 {
     while (next_address_ < addresses_.size())
     {
-        socket_ = start_dial(addresses_[next_address_++], problem_);
-        if (socket_ >= 0)
+        channel_ = open_channel(addresses_[next_address_++], access_, problem_);
+        if (channel_)
         {
             state_ = State::dialling;
             deadline_ = now + dial_seconds_max;
@@ -154,7 +170,7 @@ void Connection::connected(double now)
     outbox_.clear();
     written_ = 0;
     auto hello = host_.hello();
-    hello.credential = key_;
+    hello.credential = access_.credential();
     auto const framed = wire::append_frame(outbox_, hello);
     if (!framed)
     {
@@ -168,7 +184,7 @@ void Connection::connected(double now)
 //---------------------------------------------------------------------------//
 void Connection::restart(std::string const& why)
 {
-    if (socket_ >= 0)
+    if (channel_)
     {
         this->lost(why);
     }
@@ -196,16 +212,13 @@ void Connection::lost(std::string const& why)
 void Connection::again(std::string const& why)
 {
     auto const now = monotonic_seconds();
-    if (socket_ >= 0)
-    {
-        ::close(socket_);
-        socket_ = -1;
-    }
+    // The reason may be the channel's own text.
+    problem_ = why;
+    channel_.reset();
     if (state_ == State::closed)
     {
         return;
     }
-    problem_ = why;
     if (this->open_next(now))
     {
         return;
@@ -228,32 +241,30 @@ bool Connection::read_some(double now)
 {
     chunk_.resize(read_bytes);
     bool moved = false;
-    while (socket_ >= 0)
+    while (channel_)
     {
-        int const reading = socket_;
-        auto const got = recv(socket_, chunk_.data(), chunk_.size(), 0);
-        if (got < 0 && errno == EINTR)
-        {
-            continue;
-        }
-        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        auto const* reading = channel_.get();
+        auto const got = channel_->read(chunk_.data(), chunk_.size(), now);
+        if (got == 0)
         {
             return moved;
         }
-        if (got <= 0)
+        if (got < 0)
         {
-            this->lost(got == 0 ? "the engine closed the connection" : std::strerror(errno));
+            bool const refused = channel_->refused() && state_ == State::greeting;
+            this->lost(channel_->problem());
+            this->count_refusal(refused);
             return true;
         }
         moved = true;
         heard_at_ = now;
         splitter_.feed({chunk_.data(), static_cast<std::size_t>(got)});
         wire::BytesView payload;
-        while (socket_ == reading && splitter_.next(payload))
+        while (channel_.get() == reading && splitter_.next(payload))
         {
             this->on_payload(payload, now);
         }
-        if (socket_ == reading && splitter_.broken())
+        if (channel_.get() == reading && splitter_.broken())
         {
             this->lost(splitter_.error().message);
         }
@@ -349,24 +360,20 @@ bool Connection::send(wire::Message const& message)
 }
 
 //---------------------------------------------------------------------------//
-bool Connection::write_some()
+bool Connection::write_some(double now)
 {
     bool moved = false;
-    while (socket_ >= 0 && written_ < outbox_.size())
+    while (channel_ && written_ < outbox_.size())
     {
-        auto const done = ::send(
-            socket_, outbox_.data() + written_, outbox_.size() - written_, MSG_NOSIGNAL);
-        if (done < 0 && errno == EINTR)
-        {
-            continue;
-        }
-        if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        auto const done
+            = channel_->write(outbox_.data() + written_, outbox_.size() - written_, now);
+        if (done == 0)
         {
             return moved;
         }
         if (done < 0)
         {
-            this->lost(std::strerror(errno));
+            this->lost(channel_->problem());
             return true;
         }
         written_ += static_cast<std::size_t>(done);
@@ -383,19 +390,19 @@ bool Connection::write_some()
 //---------------------------------------------------------------------------//
 void Connection::add_descriptors(std::vector<pollfd>& out) const
 {
-    if (socket_ >= 0)
+    if (channel_)
     {
-        bool const writes = state_ == State::dialling || written_ < outbox_.size();
-        out.push_back({socket_, static_cast<short>(POLLIN | (writes ? POLLOUT : 0)), 0});
+        channel_->add_descriptors(out, written_ < outbox_.size());
     }
 }
 
 //---------------------------------------------------------------------------//
 double Connection::next_deadline() const
 {
-    return state_ == State::closed  ? never
-           : state_ == State::ready ? heartbeat_at_
-                                    : deadline_;
+    double const own = state_ == State::closed  ? never
+                       : state_ == State::ready ? heartbeat_at_
+                                                : deadline_;
+    return channel_ ? std::min(own, channel_->next_deadline()) : own;
 }
 //---------------------------------------------------------------------------//
 }  // namespace pilot

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -19,6 +20,7 @@
 #include <poll.h>
 
 #include "pilot/Access.hpp"
+#include "pilot/Channel.hpp"
 #include "pilot/Clock.hpp"
 #include "pilot/Exit.hpp"
 #include "wire/Codec.hpp"
@@ -79,10 +81,10 @@ class Connection
 
     Host host_;
     State state_{State::waiting};
-    int socket_{-1};
+    std::unique_ptr<Channel> channel_;
     std::vector<Address> addresses_;
     std::size_t next_address_{0};
-    std::string key_;
+    Access access_;
     std::string problem_;
     std::vector<std::uint8_t> chunk_;
     std::vector<std::uint8_t> outbox_;
@@ -102,10 +104,12 @@ class Connection
     void dial(double now);
     bool open_next(double now);
     void connected(double now);
+    void dialled(double now);
+    void count_refusal(bool refused);
     void lost(std::string const& why);
     void again(std::string const& why);
     bool read_some(double now);
-    bool write_some();
+    bool write_some(double now);
     void on_payload(wire::BytesView payload, double now);
     void on_fault(wire::Fault const& fault);
     void beat(double now);

@@ -48,11 +48,6 @@ int begin(int family, sockaddr const* name, socklen_t size, std::string& problem
 //---------------------------------------------------------------------------//
 int start_dial(Address const& address, std::string& problem)
 {
-    if (address.kind == Address::Kind::tls)
-    {
-        problem = "this pilot was built without TLS; let the engine listen on tcp or unix as well";
-        return -1;
-    }
     if (address.kind == Address::Kind::unix_socket)
     {
         sockaddr_un name{};

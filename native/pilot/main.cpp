@@ -8,6 +8,7 @@
 #include "pilot/Log.hpp"
 #include "pilot/Options.hpp"
 #include "pilot/Rank.hpp"
+#include "pilot/Tls.hpp"
 #ifdef JUMBO_WITH_MPI
 #    include "pilot/MpiTransport.hpp"
 #else
@@ -53,7 +54,9 @@ int main(int argc, char** argv)
     }
     if (options.version)
     {
-        std::printf("jumbo-pilot 0.1.0, protocol 1, MPI: %s\n", mpi_name());
+        std::printf("jumbo-pilot 0.1.0, protocol 1, MPI: %s, TLS: %s\n",
+                    mpi_name(),
+                    tls_name().c_str());
         return 0;
     }
     Access access;
