@@ -2,10 +2,10 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { JumboError, parseDurationSeconds } from "../base/index.ts";
+import { type Launcher, type Mpi, pilotProgram, pilotScript } from "../fleet/index.ts";
 import { writeAllocationAccess } from "./allocation-access.ts";
 import { type AccessFlags, accessPathOf, withAccess } from "./api-client.ts";
 import { wholeNumber } from "./engine-commands.ts";
-import { type Launcher, type Mpi, pilotScript } from "./pilot-script.ts";
 
 const NODES_MAX = 100_000;
 
@@ -84,9 +84,7 @@ function optionsOf(flags: Flags) {
       flags.folder === undefined ? accessPathOf(flags) : `${flags.folder}/access.json`,
     ),
     bundles: resolve(flags.bundles),
-    pilot: resolve(
-      flags.pilot ?? `${import.meta.dirname}/../../native/build/${flags.mpi}/jumbo-pilot`,
-    ),
+    pilot: flags.pilot === undefined ? pilotProgram(flags.mpi) : resolve(flags.pilot),
     slots: flags.slots === undefined ? null : wholeNumber(flags.slots, "--slots", 1, 65_535),
     account: flags.account,
     noticeSeconds: Math.max(1, Math.round(seconds(flags.notice, "--notice"))),

@@ -1,7 +1,7 @@
 /** `queue ...`: the places from which a serving engine gets allocations, over its HTTP API. */
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { formatSeconds, JumboError, parseDurationSeconds } from "../base/index.ts";
+import { counted, formatSeconds, JumboError, parseDurationSeconds } from "../base/index.ts";
 import type { Hole, Plan, QueueView } from "../fleet/index.ts";
 import { type AccessFlags, ApiClient, withAccess } from "./api-client.ts";
 import { print, table } from "./output.ts";
@@ -19,6 +19,13 @@ export function registerQueueCommands(jumbo: Command): void {
     .requiredOption("--folder <dir>", "jobs' folders and bundles; its nodes must see it")
     .option("--partition <name>", "slurm: the partition")
     .option("--owner <name>", "whose tasks it works on (default: everybody's)")
+    .option("--pilot <kind>", "ts or mpi: what runs on its nodes (default: ts)")
+    .option("--mpi <name>", "openmpi or mpich: what jumbo-pilot was built with (default: openmpi)")
+    .option("--launcher <name>", "srun or mpirun: what starts its ranks (default: srun)")
+    .option(
+      "--program <path>",
+      "jumbo-pilot as nodes see it (default: native/build/MPI/jumbo-pilot)",
+    )
     .option("--slots <n>", "payloads per node (default: its cores)")
     .option("--nodes-min <n>", "smallest job")
     .option("--nodes-max <n>", "largest job")
@@ -78,6 +85,10 @@ const SETTINGS: Readonly<Record<string, readonly [string, "number" | "duration" 
   kind: ["kind", "text"],
   partition: ["partition", "text"],
   owner: ["owner", "text"],
+  pilot: ["pilot", "text"],
+  mpi: ["mpi", "text"],
+  launcher: ["launcher", "text"],
+  program: ["program", "text"],
   slots: ["slots", "number"],
   nodesMin: ["nodesMin", "number"],
   nodesMax: ["nodesMax", "number"],
@@ -205,9 +216,7 @@ export function planLines(plan: Plan): string[] {
   lines.push("staircase:");
   if (plan.steps.length === 0) lines.push("  none");
   for (const step of plan.steps) {
-    lines.push(
-      `  ${step.nodes} node${step.nodes === 1 ? "" : "s"} for at least ${formatSeconds(step.seconds)}`,
-    );
+    lines.push(`  ${counted(step.nodes, "node")} for at least ${formatSeconds(step.seconds)}`);
   }
   lines.push("shapes:");
   if (plan.none !== "") lines.push(`  none: ${plan.none}`);

@@ -7,7 +7,7 @@
  * preemptable jobs: those work. A planned start is what the backfill scheduler has computed last;
  * a waiting job without one may begin anywhere and is only told of.
  */
-
+import { counted } from "../base/index.ts";
 import type { Partition, Reservation } from "./parse-scontrol.ts";
 import { type SlurmNode, whyNotFree } from "./parse-sinfo.ts";
 import type { PlannedStart } from "./parse-squeue.ts";
@@ -50,7 +50,7 @@ export function sightOf(seen: SlurmSight): SiteSight {
   const notes = [...busy].map(([why, names]) => `${namesText(names)}: ${why}`);
   if (partition.state !== "UP") notes.push(`partition ${partition.name} is ${partition.state}`);
   const unplanned = seen.planned.filter((job) => job.startSeconds < 0).length;
-  if (unplanned > 0) notes.push(`${unplanned} waiting jobs have no planned start yet`);
+  if (unplanned > 0) notes.push(`${counted(unplanned, "waiting job")} without a planned start yet`);
   return {
     nowSeconds,
     nodes,

@@ -7,7 +7,7 @@
  * Each shape names its nodes: the longest holes come first, so that a long job gets the nodes that
  * are free for long and not those of its neighbour.
  */
-import { formatSeconds } from "../base/index.ts";
+import { counted, formatSeconds } from "../base/index.ts";
 import {
   edgeSeconds,
   type HoleStep,
@@ -128,7 +128,7 @@ function tooShort(steps: readonly HoleStep[], limits: SiteLimits, costs: WorkCos
     );
   }
   return (
-    `no hole fits the limits: ${limits.nodesMin} nodes and ${formatSeconds(limits.secondsMin)} ` +
+    `no hole fits the limits: ${counted(limits.nodesMin, "node")} and ${formatSeconds(limits.secondsMin)} ` +
     `at least, and worth its price`
   );
 }

@@ -1,5 +1,5 @@
 /**
- * The batch script of one allocation: a pilot on each of its nodes.
+ * The batch script of one allocation: a pilot on each of its nodes, or one MPI pilot over all.
  *
  * The true end is asked inside the job, since a job may begin late; the pilots get the seconds that
  * are left, ask again now and then since limits change, and drain in time by themselves. Signals
@@ -8,6 +8,8 @@
  * environment.
  */
 import { join } from "node:path";
+import { counted } from "../base/index.ts";
+import { allocationScript, pilotProgram, shellWord } from "./pilot-script.ts";
 import type { QueueSettings } from "./settings.ts";
 import type { PilotCommand, SubmitRequest } from "./types.ts";
 
@@ -21,13 +23,49 @@ export function batchScript(
   pilot: PilotCommand,
   killWaitSeconds: number,
 ): string {
+  // What has not ended shortly before the SIGKILL would be lost without a word.
+  const drainSeconds = Math.max(1, killWaitSeconds - 2);
+  return settings.pilot === "mpi"
+    ? mpiScript(request, queue, settings, drainSeconds)
+    : nodeScript(request, queue, settings, pilot, drainSeconds);
+}
+
+/** The program that a queue's MPI pilots are. */
+export function programOf(settings: QueueSettings): string {
+  return settings.program === "" ? pilotProgram(settings.mpi) : settings.program;
+}
+
+function mpiScript(
+  request: SubmitRequest,
+  queue: string,
+  settings: QueueSettings,
+  drainSeconds: number,
+): string {
+  const { mpi, launcher, slots } = settings;
+  const { allocation, accessPath, bundlesDir, nodes } = request;
+  const flags = [programOf(settings), "--access", accessPath, "--bundles", bundlesDir];
+  flags.push("--queue", queue, "--allocation", allocation, "--drain", String(drainSeconds));
+  if (slots > 0) flags.push("--slots", String(slots));
+  // One session for all nodes; a rank that takes it over raises its generation.
+  const words = [...flags.map(shellWord), "--id", `"${queue}-$SLURM_JOB_ID"`];
+  const title = `Allocation ${allocation} of queue ${queue}: ${counted(nodes.length, "node")}, ${mpi}, ${launcher}.`;
+  const how = { mpi, launcher, nodes: nodes.length, nodesPerStep: 0 };
+  return allocationScript(title, accessPath, words, how);
+}
+
+function nodeScript(
+  request: SubmitRequest,
+  queue: string,
+  settings: QueueSettings,
+  pilot: PilotCommand,
+  drainSeconds: number,
+): string {
   const words = [...pilot.argv, "pilot", "start", "--access", request.accessPath];
   words.push("--bundles", request.bundlesDir, "--queue", queue, "--allocation", request.allocation);
   if (settings.slots > 0) words.push("--slots", String(settings.slots));
-  // What has not ended shortly before the SIGKILL would be lost without a word.
-  words.push("--drain", String(Math.max(1, killWaitSeconds - 2)), "--output", "quiet");
+  words.push("--drain", String(drainSeconds), "--output", "quiet");
   return `#!/bin/bash
-# Allocation ${request.allocation} of queue ${queue}: ${request.nodes.length} nodes.
+# Allocation ${request.allocation} of queue ${queue}: ${counted(request.nodes.length, "node")}.
 set -u
 umask 077
 if [ "\${1:-}" = node ]; then
@@ -49,8 +87,3 @@ exec srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --cpu-bind=none --n
 }
 
 export const SCRIPT_NAME = "job.sh";
-
-/** One word of a shell, whatever is in it. */
-export function shellWord(text: string): string {
-  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}

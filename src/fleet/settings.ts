@@ -4,7 +4,11 @@
  */
 import { isAbsolute, join } from "node:path";
 import { JumboError } from "../base/index.ts";
+import { LAUNCHERS, type Launcher, MPIS, type Mpi } from "./pilot-script.ts";
 import { PROVISIONER_KINDS, type ProvisionerKind } from "./types.ts";
+
+export const PILOT_KINDS = ["ts", "mpi"] as const;
+export type PilotKind = (typeof PILOT_KINDS)[number];
 
 export interface QueueSettings {
   readonly kind: ProvisionerKind;
@@ -14,6 +18,13 @@ export interface QueueSettings {
   readonly folder: string;
   /** Whose tasks its pilots work on; "": everybody's. */
   readonly owner: string;
+  /** `ts`: `jumbo pilot start` on every node; `mpi`: jumbo-pilot, one session over all nodes. */
+  readonly pilot: PilotKind;
+  /** mpi: what it was built with, and what starts its ranks. */
+  readonly mpi: Mpi;
+  readonly launcher: Launcher;
+  /** mpi: absolute path of jumbo-pilot as nodes see it; "": native/build/MPI/jumbo-pilot. */
+  readonly program: string;
   /** Payload places per node; 0: one per core that the pilot may use. */
   readonly slots: number;
   readonly nodesMin: number;
@@ -48,6 +59,10 @@ export const SETTING_DEFAULTS: Omit<QueueSettings, "kind"> = {
   partition: "",
   folder: "",
   owner: "",
+  pilot: "ts",
+  mpi: "openmpi",
+  launcher: "srun",
+  program: "",
   slots: 0,
   nodesMin: 1,
   nodesMax: 0,
@@ -113,6 +128,7 @@ export function settingsOf(value: unknown): QueueSettings {
     }
   }
   checkTexts(settings);
+  checkPilot(settings);
   if (settings.nodesMax > 0 && settings.nodesMax < settings.nodesMin) {
     throw wrong("nodesMax", settings.nodesMax, `it is less than nodesMin ${settings.nodesMin}`);
   }
@@ -139,6 +155,27 @@ function checkTexts(settings: QueueSettings): void {
   const words = settings.arguments;
   if (!Array.isArray(words) || words.some((word) => typeof word !== "string" || word[0] !== "-")) {
     throw wrong("arguments", words, "a list of options is wanted, each one word: --account=x");
+  }
+}
+
+function checkPilot(settings: QueueSettings): void {
+  const choices = { pilot: PILOT_KINDS, mpi: MPIS, launcher: LAUNCHERS } as const;
+  for (const [key, known] of Object.entries(choices)) {
+    const value = settings[key as keyof typeof choices];
+    if (!(known as readonly string[]).includes(value)) {
+      throw wrong(key, value, `it is one of ${known.join(", ")}`);
+    }
+  }
+  if (settings.pilot === "mpi" && settings.kind !== "slurm") {
+    throw wrong("pilot", settings.pilot, "only a Slurm queue starts the MPI pilot");
+  }
+  const { program } = settings;
+  const usable = typeof program === "string" && (program === "" || isAbsolute(program));
+  if (!usable || /[\n\r\0]/.test(program)) {
+    throw wrong("program", program, "an absolute path of jumbo-pilot is wanted that nodes see too");
+  }
+  if (program !== "" && settings.pilot !== "mpi") {
+    throw wrong("program", program, 'only a queue whose pilot is "mpi" has one');
   }
 }
 

@@ -5,14 +5,14 @@
  * There may be no sacct: end states come from `squeue --json` and `scontrol show job`, within the
  * controller's MinJobAge.
  */
-import { writeFileSync } from "node:fs";
+import { accessSync, constants, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { JumboError } from "../base/index.ts";
+import { JumboError, messageOf } from "../base/index.ts";
 import { sightOf } from "./holes.ts";
 import { parseKillWait, parsePartition, parseReservations } from "./parse-scontrol.ts";
 import { parseSinfo } from "./parse-sinfo.ts";
 import { parseJobLine, parsePlanned, parseSqueue, type SlurmJob } from "./parse-squeue.ts";
-import { batchScript, SCRIPT_NAME } from "./script.ts";
+import { batchScript, programOf, SCRIPT_NAME } from "./script.ts";
 import { runSiteCommand, SiteCommandError } from "./site-command.ts";
 import type { JobState, Provisioner, ProvisionerParts, SiteSight, SubmitRequest } from "./types.ts";
 
@@ -44,6 +44,7 @@ export class SlurmProvisioner implements Provisioner {
 
   async submit(request: SubmitRequest): Promise<string> {
     const { queue, settings, pilot } = this.#parts;
+    if (settings.pilot === "mpi") checkProgram(programOf(settings));
     if (this.#killWaitSeconds === 0) {
       this.#killWaitSeconds = parseKillWait(await runSiteCommand(["scontrol", "show", "config"]));
     }
@@ -98,6 +99,19 @@ export class SlurmProvisioner implements Provisioner {
   }
 
   async close(): Promise<void> {}
+}
+
+/** Here as on the nodes: they see the same file system. Throws JumboError("refused"). */
+function checkProgram(path: string): void {
+  try {
+    accessSync(path, constants.X_OK);
+  } catch (error) {
+    throw new JumboError(
+      "refused",
+      `the queue's MPI pilot can't be started (${messageOf(error)}) build it with \`npm run build:native\`, or name it with --program`,
+      { subject: path, cause: error },
+    );
+  }
 }
 
 function isGone(error: unknown): boolean {

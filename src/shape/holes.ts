@@ -20,7 +20,7 @@
  * lie at the steps, and a threshold (of a cap, of the smallest or largest job) away from one;
  * between those the value is linear in the border, so nothing is lost by looking at them only.
  */
-import { formatSeconds } from "../base/index.ts";
+import { counted, formatSeconds } from "../base/index.ts";
 import { edgeSeconds } from "./laws.ts";
 
 export interface HoleStep {
@@ -241,12 +241,12 @@ function shapeOf(
   const perRange = costs.meanSeconds > 0 ? costs.coresPerNode / costs.meanSeconds : 0;
   const why =
     seconds < freeSeconds
-      ? `cut from ${formatSeconds(freeSeconds)} by the site's limit for ${nodes} nodes`
-      : `they are all free for ${formatSeconds(freeSeconds)}`;
+      ? `cut from ${formatSeconds(freeSeconds)} by the site's limit for ${counted(nodes, "node")}`
+      : `${nodes === 1 ? "it is" : "they are all"} free for ${formatSeconds(freeSeconds)}`;
   const edge = edgeSeconds(costs.meanSeconds, costs.cv);
   const share = seconds > 0 ? Math.round((100 * useful) / (nodes * seconds)) : 0;
   const reason =
-    `${nodes} nodes for ${formatSeconds(seconds)}: ${why}; ${share} % is useful after ` +
+    `${counted(nodes, "node")} for ${formatSeconds(seconds)}: ${why}; ${share} % is useful after ` +
     `${formatSeconds(costs.startSeconds)} of start-up, ${formatSeconds(costs.flushSeconds)} of ` +
     `flush and ${formatSeconds(edge)} lost at the wall`;
   return {

@@ -1,7 +1,7 @@
 /** What `pilot script` prints: every launcher's form, no secret, and a shell that takes it. */
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { pilotScript, type ScriptOptions } from "../../src/cli/pilot-script.ts";
+import { pilotScript, type ScriptOptions } from "../../src/fleet/index.ts";
 
 const OPTIONS: ScriptOptions = {
   queue: "main",

@@ -184,6 +184,6 @@ describe("holes", () => {
   it("are said to be unsure while jobs wait without a planned start", () => {
     const planned = [{ jobId: "9", startSeconds: -1, nodes: [] }];
     const sight = sightOf({ ...seen, planned });
-    expect(sight.notes).toContain("1 waiting jobs have no planned start yet");
+    expect(sight.notes).toContain("1 waiting job without a planned start yet");
   });
 });

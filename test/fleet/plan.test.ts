@@ -162,6 +162,12 @@ describe("settings", () => {
     ],
     [{ ...good, arguments: ["account"] }, /list of options/],
     [{ kind: "local", folder: "/f", partition: "main" }, /a local queue has none/],
+    [{ kind: "local", folder: "/f", pilot: "mpi" }, /only a Slurm queue/],
+    [{ ...good, pilot: "go" }, /"pilot" is "go" \(it is one of ts, mpi\)/],
+    [{ ...good, pilot: "mpi", mpi: "lam" }, /it is one of openmpi, mpich/],
+    [{ ...good, pilot: "mpi", launcher: "ssh" }, /it is one of srun, mpirun/],
+    [{ ...good, pilot: "mpi", program: "jumbo-pilot" }, /absolute path/],
+    [{ ...good, program: "/opt/jumbo-pilot" }, /only a queue whose pilot is "mpi"/],
   ])("are refused with key and reason: %j", (value, reason) => {
     expect(() => settingsOf(value)).toThrow(reason);
   });

@@ -1,6 +1,6 @@
 /** The Slurm provisioner against recorded commands: what it reads, and what it hands to sbatch. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -114,6 +114,45 @@ describe("slurm", () => {
     // Where squeue can't be asked, the walltime that was submitted counts.
     site.write("end.txt", "N/A");
     expect(run()[said.indexOf("--walltime") + 1]).toBe("895");
+  });
+
+  it.each([
+    ["openmpi", "srun", "--mpi=pmix"],
+    ["mpich", "srun", "--mpi=pmi2"],
+    ["openmpi", "mpirun", "--enable-recovery"],
+    ["mpich", "mpirun", "-disable-auto-cleanup"],
+  ] as const)("starts one MPI pilot over all nodes: %s by %s", async (mpi, launcher, flag) => {
+    const program = join(site.folder, "pilot");
+    site.write("pilot", '#!/bin/sh\nprintf "%s\\n" "$@"\n');
+    execFileSync("chmod", ["755", program]);
+    for (const name of ["mpirun.openmpi", "mpirun.mpich"]) {
+      // Its options stand before the program, each with at most one value.
+      const text = `#!/bin/sh\nwhile [ "$1" != ${program} ]; do shift; done\nexec "$@"\n`;
+      site.write(name, text);
+      execFileSync("chmod", ["755", join(site.folder, name)]);
+    }
+    const queue = provisioner({ pilot: "mpi", mpi, launcher, program });
+    writeFileSync(join(folder, "access.json"), "{}", { mode: 0o400 });
+    await queue.submit(request(["n3", "n4"]));
+    const script = join(folder, "job.sh");
+    expect(readFileSync(script, "utf8")).toContain(flag);
+    expect(readFileSync(script, "utf8")).not.toContain("#SBATCH");
+    const env = { ...process.env, SLURM_JOB_ID: "101", SLURM_JOB_NUM_NODES: "2" };
+    const said = execFileSync("/bin/bash", [script], { encoding: "utf8", env }).split("\n");
+    const option = (name: string) => said[said.indexOf(`--${name}`) + 1];
+    expect(option("access")).toBe(join(folder, "access.json"));
+    expect(option("bundles")).toBe(join(folder, "bundles"));
+    expect([option("queue"), option("allocation"), option("id")]).toEqual(["hpc", "a1", "hpc-101"]);
+    expect([option("slots"), option("drain")]).toEqual(["3", "3"]);
+    // It asks Slurm for the end by itself.
+    expect(said).not.toContain("--walltime");
+  });
+
+  it("refuses to submit an MPI pilot that is not there", async () => {
+    const program = join(folder, "no-such-pilot");
+    const refused = provisioner({ pilot: "mpi", program }).submit(request(["n3"]));
+    await expect(refused).rejects.toThrow(/no-such-pilot.*npm run build:native/s);
+    expect(site.submitted().size).toBe(0);
   });
 
   it("passes the site's no on", async () => {

@@ -1,16 +1,20 @@
 /**
- * Prints the batch script that runs jumbo-pilot on a Slurm allocation, for Open MPI and MPICH, by
- * srun or mpirun. It holds no secret: the key stays in the access file, which must belong to its
- * reader alone.
+ * Batch scripts that run jumbo-pilot on a Slurm allocation, for Open MPI and MPICH, by srun or
+ * mpirun: one for people (`pilot script`, with sbatch's options in its head), one for a queue's
+ * allocations, whose options stand in sbatch's argv. Neither holds a secret: the key stays in the
+ * access file, which must belong to its reader alone.
  *
  * Signals differ by launcher. srun's steps get Slurm's signals directly. An mpirun is sent USR1 by
  * the script, since both forward that and Open MPI's kills its ranks a second after a TERM; a shell
  * that was waiting when the trap ran must wait again.
  */
+import { resolve } from "node:path";
 import { JumboError } from "../base/index.ts";
 
-export type Mpi = "openmpi" | "mpich";
-export type Launcher = "srun" | "mpirun";
+export const MPIS = ["openmpi", "mpich"] as const;
+export const LAUNCHERS = ["srun", "mpirun"] as const;
+export type Mpi = (typeof MPIS)[number];
+export type Launcher = (typeof LAUNCHERS)[number];
 
 export interface ScriptOptions {
   /** Partition; "" for the cluster's default. */
@@ -42,8 +46,13 @@ function slurmTime(seconds: number): string {
 }
 
 /** A word of a POSIX shell that is `text` byte for byte. */
-function quoted(text: string): string {
-  return /^[A-Za-z0-9_./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+export function shellWord(text: string): string {
+  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Where `npm run build:native` puts the pilot of an MPI. */
+export function pilotProgram(mpi: Mpi): string {
+  return resolve(import.meta.dirname, `../../native/build/${mpi}/jumbo-pilot`);
 }
 
 function check(options: ScriptOptions): void {
@@ -96,18 +105,22 @@ function header(options: ScriptOptions): string[] {
   ];
 }
 
-function launch({ mpi, launcher, nodesPerStep }: ScriptOptions): string {
+/** How the ranks are started, and on how many nodes a step. */
+export type Launch = Pick<ScriptOptions, "mpi" | "launcher" | "nodes" | "nodesPerStep">;
+
+function launch({ mpi, launcher, nodesPerStep }: Launch): string {
   if (launcher === "srun") {
     const kind = mpi === "openmpi" ? "pmix" : "pmi2";
     const nodes = nodesPerStep > 0 ? `--nodes=${nodesPerStep} ` : "";
-    return `srun ${nodes}--ntasks-per-node=1 --mpi=${kind} --no-kill --kill-on-bad-exit=0`;
+    return `srun ${nodes}--ntasks-per-node=1 --mpi=${kind} --cpu-bind=none --no-kill --kill-on-bad-exit=0`;
   }
   return mpi === "openmpi"
     ? "mpirun.openmpi --npernode 1 --enable-recovery"
     : "mpirun.mpich -ppn 1 -disable-auto-cleanup";
 }
 
-function body(options: ScriptOptions): string[] {
+/** Starts the ranks of `pilot`, an array of words, and ends as they do. */
+function body(options: Launch): string[] {
   const { launcher, nodes, nodesPerStep } = options;
   const command = `${launch(options)} "\${pilot[@]}" </dev/null`;
   if (nodesPerStep > 0) {
@@ -134,26 +147,46 @@ function body(options: ScriptOptions): string[] {
   ];
 }
 
+function guard(access: string): string[] {
+  return [
+    "# The engine's key is in this file only; nobody else may read it.",
+    `access=${shellWord(access)}`,
+    'if [ -n "$(find "$access" -perm /077)" ]; then',
+    '  echo "$access can be read by others (it holds a key) chmod 400 it" >&2',
+    "  exit 2",
+    "fi",
+  ];
+}
+
+/**
+ * The script of a queue's allocation; `words` are the pilot's program and flags, each a shell word
+ * already. The pilot asks Slurm for the job's end by itself.
+ */
+export function allocationScript(
+  title: string,
+  access: string,
+  words: readonly string[],
+  how: Launch,
+): string {
+  const head = ["#!/bin/bash", `# ${title}`, "set -u", "umask 077", ""];
+  return [...head, ...guard(access), `pilot=(${words.join(" ")})`, "", ...body(how), ""].join("\n");
+}
+
 /** The whole script. Throws JumboError("usage") for options that don't fit together. */
 export function pilotScript(options: ScriptOptions): string {
   check(options);
   const { access, bundles, pilot, slots, queue } = options;
   const flags = [
-    `--access ${quoted(access)}`,
-    `--bundles ${quoted(bundles)}`,
+    `--access ${shellWord(access)}`,
+    `--bundles ${shellWord(bundles)}`,
     ...(slots === null ? [] : [`--slots ${slots}`]),
-    ...(queue === "" ? [] : [`--queue ${quoted(queue)}`]),
+    ...(queue === "" ? [] : [`--queue ${shellWord(queue)}`]),
   ];
   return [
     ...header(options),
     "",
-    "# The engine's key is in this file only; nobody else may read it.",
-    `access=${quoted(access)}`,
-    'if [ -n "$(find "$access" -perm /077)" ]; then',
-    '  echo "$access can be read by others (it holds a key) chmod 400 it" >&2',
-    "  exit 2",
-    "fi",
-    `pilot=(${quoted(pilot)} ${flags.join(" ")})`,
+    ...guard(access),
+    `pilot=(${shellWord(pilot)} ${flags.join(" ")})`,
     "",
     ...body(options),
     "",
