@@ -2,7 +2,8 @@
  * The pilot of `heart-load trace`: a node of --slots slots whose events take --event-ms, +-50 %,
  * in real time. A slot that ends begins the next range that lies at the pilot; what began and what
  * ended since the last message goes out together, as the real pilots do: `started`, then
- * `exchange`, at most IN_FLIGHT exchanges without verdicts and --every-ms apart.
+ * `exchange`, at most IN_FLIGHT exchanges without verdicts and --every-ms apart; its want covers the
+ * round trip that it measures.
  *
  * The clients begin spread over one event's time. A range whose slot had to wait for its grant
  * shows in the throughput: slots * clients / event is reached only if the engine keeps up.
@@ -14,7 +15,8 @@
 #include "jumbo_wire.h"
 #include "load.h"
 
-enum { IN_FLIGHT = 4 };
+enum { IN_FLIGHT = 2 };
+static const double TRIP_SECONDS_FIRST = 0.05, TRIP_SECONDS_MIN = 0.002, TRIP_WEIGHT = 0.2;
 
 typedef struct {
   Pool ready, running, started, done;
@@ -23,6 +25,8 @@ typedef struct {
   int in_flight;
   uint64_t sequence;
   double begins_at, next_at, beat_at;
+  /* Moving mean of exchange -> verdicts. */
+  double trip_seconds;
   double free_since[4096];
   int free_slots;
   uint32_t parked;
@@ -33,9 +37,10 @@ static double event_seconds(void) {
   return options.event_ms * 1e-3 * (0.5 + random_below(1 << 20) * (1.0 / (1 << 20)));
 }
 
-static uint32_t prefetch(void) {
-  /* What ends within a tenth of an event, and two. */
-  return (uint32_t)(options.slots / 10 + 2);
+/* What ends within a round trip, and one. */
+static uint32_t prefetch(const Node* node) {
+  double trip = node->trip_seconds > TRIP_SECONDS_MIN ? node->trip_seconds : TRIP_SECONDS_MIN;
+  return (uint32_t)(options.slots * trip / (options.event_ms * 1e-3)) + 2;
 }
 
 static void trace_open(Client* client) {
@@ -44,7 +49,8 @@ static void trace_open(Client* client) {
   if (options.slots > 4096) die("--slots is at most 4096");
   char name[64];
   snprintf(name, sizeof name, "%s-%d", options.name, client->index);
-  node->parked = (uint32_t)options.slots + prefetch();
+  node->trip_seconds = TRIP_SECONDS_FIRST;
+  node->parked = (uint32_t)options.slots + prefetch(node);
   put_hello(&client->out, name, options.key, (uint32_t)options.slots, node->parked);
   put_bundle(&client->out, name);
   double now = now_seconds();
@@ -83,7 +89,7 @@ static void talk(Client* client, Node* node, double now) {
     put_started(&client->out, &node->started);
     node->started.size = 0;
   }
-  uint32_t want = (uint32_t)node->free_slots + prefetch();
+  uint32_t want = (uint32_t)node->free_slots + prefetch(node);
   want = want > node->ready.size ? want - (uint32_t)node->ready.size : 0;
   if (node->in_flight == IN_FLIGHT || (node->done.size == 0 && want <= node->parked)) return;
   double seconds = options.event_ms * 1e-3;
@@ -126,6 +132,7 @@ static void trace_input(Client* client) {
         refused(lost);
         if (node->in_flight == 0) die("verdicts that nobody waits for");
         completed_at(node->sent_at[0], ranges);
+        node->trip_seconds += TRIP_WEIGHT * (now_seconds() - node->sent_at[0] - node->trip_seconds);
         node->in_flight--;
         memmove(node->sent_at, node->sent_at + 1, sizeof(double) * (size_t)node->in_flight);
         break;

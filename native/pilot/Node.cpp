@@ -24,7 +24,7 @@ constexpr double round_trip_weight = 0.2;
 //! Last part of a walltime that is kept for stopping payloads and delivering what was done.
 constexpr double wall_lead_seconds = 5;
 constexpr double wall_lead_share = 0.1;
-constexpr std::size_t in_flight_max = 4;
+constexpr std::size_t in_flight_max = 2;
 //! Keeps a frame far below its limit even if each item has a reason of its own.
 constexpr std::size_t items_per_exchange_max = 1024;
 constexpr double hello_again_seconds = 3;

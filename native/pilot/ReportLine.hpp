@@ -43,7 +43,7 @@ struct Parcel
 class ReportLine
 {
   public:
-    static constexpr std::size_t in_flight_max = 4;
+    static constexpr std::size_t in_flight_max = 2;
 
     void add(Parcel parcel);
     bool waits() const { return !waiting_.empty(); }

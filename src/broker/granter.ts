@@ -44,6 +44,8 @@ export interface OpenTask extends TaskSight {
 
 /** From a completion at the pilot to the start of its replacement: exchange, grant, spawn. */
 export const ROUND_TRIP_SECONDS = 0.02;
+/** A busy engine answers later; pilots measure it, and ask for as much more. */
+const BELIEVED_TRIP_SECONDS = 0.5;
 const EMPTY: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
 /** Spans of one grant: the frame limit holds whatever the offsets add. */
 const SPANS_PER_GRANT_MAX = 8_192;
@@ -130,6 +132,7 @@ export class Granter {
       want: session.want,
       secondsLeft: secondsLeftOf(session, this.#clock.monotonicMs()),
       roundTripSeconds: ROUND_TRIP_SECONDS,
+      believedTripSeconds: BELIEVED_TRIP_SECONDS,
       draining: session.draining,
       failureStreak: session.failureStreak,
     };

@@ -4,7 +4,9 @@
  *
  * A want stays parked at the engine: grants eat it up, and a new exchange goes out only when there
  * is something to report or the want grew. At most IN_FLIGHT_MAX exchanges with reports wait for
- * verdicts; what ends meanwhile shares the next one, as commits of a group do.
+ * verdicts; what ends meanwhile shares the next one, as commits of a group do. So pilots say the
+ * less often, and the more at once, the longer a busy engine takes to answer, and the want covers
+ * the round trip that is measured: together they need no pacing and never overload it.
  */
 import { RANGES_PER_EXCHANGE_MAX, type TaskId } from "../base/index.ts";
 import {
@@ -21,7 +23,7 @@ import { type Holdings, joined, spanBlocks } from "./holdings.ts";
 import { buildReports } from "./reports.ts";
 import type { HeldSpan } from "./work.ts";
 
-const IN_FLIGHT_MAX = 4;
+const IN_FLIGHT_MAX = 2;
 /** Keeps a frame far below its limit even if each item has a reason of its own. */
 const ITEMS_PER_EXCHANGE_MAX = 1024;
 const ROUND_TRIP_WEIGHT = 0.2;

@@ -412,7 +412,8 @@ export class Shaper {
       hints !== undefined && hints.scale > 0 ? hints.order.headWeight() * hints.scale : mean;
     if (head > 2 * trip && head * this.#slotsTotal > ready * mean) return 0;
     if (pilot.secondsLeft < FIT_MEANS * mean && mean > LONG_ROUND_TRIPS * trip) return 0;
-    const covering = Math.ceil((pilot.slots * trip) / mean) + 1;
+    const believed = Math.max(trip, pilot.believedTripSeconds ?? 0);
+    const covering = Math.ceil((pilot.slots * believed) / mean) + 1;
     return Math.min(covering, this.#fairShare(pilot, ready));
   }
 

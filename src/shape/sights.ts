@@ -16,6 +16,11 @@ export interface PilotSight {
   readonly secondsLeft: number;
   /** From a completion at the pilot to the start of its replacement, were nothing queued there. */
   readonly roundTripSeconds: number;
+  /**
+   * The pilot's want already counts the round trips it measures; up to so long ones it is believed.
+   * None: no longer than `roundTripSeconds`.
+   */
+  readonly believedTripSeconds?: number;
   readonly draining: boolean;
   /** Failures in a row, 0 after each success. */
   readonly failureStreak: number;
