@@ -309,8 +309,9 @@ export class Conversations {
     }
     session.want = message.want;
     if (message.want > 0) {
-      const body = this.#grant(session);
-      this.send(session.connection, { type: "grant", sequence: message.sequence, ...body });
+      const grant = { type: "grant", sequence: message.sequence, ...this.#grant(session) } as const;
+      const verdictsFollow = message.reports.length > 0;
+      this.#parts.world.send(session.connection, encodeFrame(grant), verdictsFollow);
     }
     if (message.reports.length === 0) return;
     this.counters.rangesReported += verdicts.accepted + verdicts.refused;

@@ -9,16 +9,9 @@ import { type FileRow, openStore, type Store } from "../store/index.ts";
 import type { CommandMap, CommandName, EngineEvent } from "./commands.ts";
 import { Core } from "./core.ts";
 import type { InputSource } from "./granter.ts";
+import { Outgoing } from "./outgoing.ts";
 import type { CoreOptions } from "./parts.ts";
-import {
-  type FrameBatch,
-  FrameGatherer,
-  type FromCore,
-  forEachFrame,
-  packed,
-  type ToCore,
-  unpacked,
-} from "./port.ts";
+import { type FrameBatch, type FromCore, forEachFrame, type ToCore, unpacked } from "./port.ts";
 import type { RecoverySummary } from "./recovery.ts";
 
 export interface HostOptions {
@@ -65,9 +58,7 @@ export class CoreHost {
   readonly #core: Core;
   readonly #store: Store;
   readonly #post: (message: FromHost) => void;
-  readonly #gatherer = new FrameGatherer();
-  #closing: number[] = [];
-  #flushing = false;
+  readonly #outgoing: Outgoing;
   readonly #timer: NodeJS.Timeout;
 
   /** Opens the store, recovers, and says `ready`, or `unopened` with the reason. */
@@ -99,20 +90,18 @@ export class CoreHost {
   ) {
     this.#store = store;
     this.#post = post;
+    this.#outgoing = new Outgoing((sent) =>
+      post(sent instanceof ArrayBuffer ? sent : { kind: "batch", batch: sent }),
+    );
     this.#core = new Core(
       {
         clock: systemClock,
         random: new SeededRandom(recovered.epoch),
         store,
         inputs: new DiskInputs(),
-        send: (connection, frame) => {
-          this.#gatherer.add(connection, frame);
-          this.#flushSoon();
-        },
-        close: (connection) => {
-          this.#closing.push(connection);
-          this.#flushSoon();
-        },
+        send: (connection, frame, mayWait = false) =>
+          this.#outgoing.send(connection, frame, mayWait),
+        close: (connection) => this.#outgoing.close(connection),
         emit: (event) => post({ kind: "event", event }),
         failStop: (message) => post({ kind: "event", event: { type: "failstop", message } }),
       },
@@ -132,14 +121,19 @@ export class CoreHost {
 
   #batch(batch: ToCore): void {
     for (const { connection, peer } of batch.opened) this.#core.opened(connection, peer);
-    if (batch.frames) forEachFrame(batch.frames, this.#receiveFrame);
+    if (batch.frames) this.#receiveAll(batch.frames);
     for (const connection of batch.closed) this.#core.closed(connection);
     this.#core.endOfBatch();
   }
 
   #frames(frames: FrameBatch): void {
-    forEachFrame(frames, this.#receiveFrame);
+    this.#receiveAll(frames);
     this.#core.endOfBatch();
+  }
+
+  #receiveAll(frames: FrameBatch): void {
+    this.#outgoing.framesCame(frames.ends.length);
+    forEachFrame(frames, this.#receiveFrame);
   }
 
   readonly #receiveFrame = (connection: number, payload: Uint8Array): void =>
@@ -152,24 +146,6 @@ export class CoreHost {
     });
     this.#core.endOfBatch();
   }
-
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    queueMicrotask(this.#flush);
-  }
-
-  readonly #flush = (): void => {
-    this.#flushing = false;
-    const frames = this.#gatherer.take();
-    const close = this.#closing;
-    if (close.length === 0) {
-      if (frames) this.#post(packed(frames));
-      return;
-    }
-    this.#closing = [];
-    this.#post({ kind: "batch", batch: { frames, close } });
-  };
 
   async #stop(): Promise<void> {
     clearInterval(this.#timer);

@@ -14,8 +14,11 @@ export interface CoreWorld {
   readonly random: Random;
   readonly store: Store;
   readonly inputs: InputSource;
-  /** Frames to a connection that is gone are dropped. */
-  send(connection: number, frame: Uint8Array): void;
+  /**
+   * Frames to a connection that is gone are dropped. `mayWait`: another frame to it follows soon,
+   * and both may leave together.
+   */
+  send(connection: number, frame: Uint8Array, mayWait?: boolean): void;
   /** Closes a connection after what was sent to it. */
   close(connection: number): void;
   emit(event: EngineEvent): void;

@@ -1,0 +1,87 @@
+/**
+ * What the core sends, gathered into one batch a turn of the event loop.
+ *
+ * A grant answers an exchange at once, its verdicts follow when the group is on disk: two frames,
+ * two writes, two wake-ups of the peer. Where many pilots speak at the same time that is what the
+ * machine is busy with, and a grant then waits for its verdicts, 1 ms at most: both leave in one
+ * write. A pilot that speaks alone never waits.
+ */
+import { FrameGatherer, type FromCore, packed } from "./port.ts";
+
+/** Frames in one batch from which on the core counts as busy. */
+const BUSY_FRAMES = 16;
+const WAIT_MS = 1;
+
+export class Outgoing {
+  readonly #gatherer = new FrameGatherer();
+  readonly #post: (message: ArrayBuffer | FromCore) => void;
+  readonly #waiting = new Map<number, Uint8Array[]>();
+  #closing: number[] = [];
+  #isPlanned = false;
+  #isBusy = false;
+
+  constructor(post: (message: ArrayBuffer | FromCore) => void) {
+    this.#post = post;
+  }
+
+  /** So many frames came in the batch that is looked at next. */
+  framesCame(frames: number): void {
+    this.#isBusy = frames >= BUSY_FRAMES;
+  }
+
+  /** `mayWait`: another frame to the same connection follows soon. */
+  send(connection: number, frame: Uint8Array, mayWait: boolean): void {
+    if (mayWait && this.#isBusy) {
+      this.#wait(connection, frame);
+      return;
+    }
+    if (this.#waiting.size > 0) this.#release(connection);
+    this.#gatherer.add(connection, frame);
+    this.#plan();
+  }
+
+  /** After what was sent to it. */
+  close(connection: number): void {
+    this.#release(connection);
+    this.#closing.push(connection);
+    this.#plan();
+  }
+
+  #wait(connection: number, frame: Uint8Array): void {
+    if (this.#waiting.size === 0) setTimeout(this.#releaseAll, WAIT_MS);
+    const frames = this.#waiting.get(connection);
+    if (frames) frames.push(frame);
+    else this.#waiting.set(connection, [frame]);
+  }
+
+  #release(connection: number): void {
+    const frames = this.#waiting.get(connection);
+    if (!frames) return;
+    this.#waiting.delete(connection);
+    for (const frame of frames) this.#gatherer.add(connection, frame);
+  }
+
+  readonly #releaseAll = (): void => {
+    if (this.#waiting.size === 0) return;
+    for (const connection of [...this.#waiting.keys()]) this.#release(connection);
+    this.#plan();
+  };
+
+  #plan(): void {
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    queueMicrotask(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#isPlanned = false;
+    const frames = this.#gatherer.take();
+    const close = this.#closing;
+    if (close.length === 0) {
+      if (frames) this.#post(packed(frames));
+      return;
+    }
+    this.#closing = [];
+    this.#post({ frames, close });
+  };
+}
