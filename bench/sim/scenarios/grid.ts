@@ -15,6 +15,8 @@ const EVENT_SECONDS = 60;
 const EVENTS = 1e8;
 const EVENTS_PER_RANGE = 10;
 const HPC = { queues: 60, nodes: 1237, slots: 302_400 };
+/** Fewer queues where fewer nodes are simulated. */
+const QUEUE_NODES_MIN = 8;
 const GRID = { queues: 60, nodes: 1200, slots: 8 };
 const SPOT = { queues: 30, nodes: 1000, slots: 128 };
 
@@ -45,20 +47,27 @@ function fleetOf(draws: Draws, share: number, horizon: number): Fleet {
   };
   const hpcNodes = Math.round(HPC.nodes * share);
   const wide = Math.round(HPC.slots * share) - hpcNodes * Math.floor(HPC.slots / HPC.nodes);
-  let left = hpcNodes;
-  let number = 0;
-  for (let queue = 0; left > 0; queue = (queue + 1) % HPC.queues) {
-    for (const job of tileHoles(drawStaircase(draws), TITAN, { ...COSTS, meanSeconds: 600 })) {
-      // A queue's hole is a piece of the machine: a few nodes wide here, as long as it is there.
-      const count = Math.min(left, Math.max(1, Math.round(job.nodes / 16)));
-      const slots = Math.floor(HPC.slots / HPC.nodes) + (number++ < wide / count ? 1 : 0);
+  const queues = Math.min(HPC.queues, Math.ceil(hpcNodes / QUEUE_NODES_MIN));
+  let made = 0;
+  for (let queue = 0; queue < queues; queue++) {
+    // A queue's hole is a piece of the machine: a few nodes wide here, as long as it is there.
+    const width =
+      Math.floor(((queue + 1) * hpcNodes) / queues) - Math.floor((queue * hpcNodes) / queues);
+    const tiles = tileHoles(drawStaircase(draws), TITAN, { ...COSTS, meanSeconds: 600 });
+    const wanted = tiles.reduce((sum, job) => sum + job.nodes, 0);
+    let left = width;
+    for (const [place, job] of tiles.entries()) {
+      const share = Math.max(1, Math.round((job.nodes * width) / wanted));
+      const count = place === tiles.length - 1 ? left : Math.min(left, share);
+      if (count === 0) continue;
       left -= count;
+      const slots = Math.floor(HPC.slots / HPC.nodes) + (made < wide ? 1 : 0);
+      made += count;
       for (let at = 300 * draws.unit(); at < horizon; at += job.seconds + 900) {
         const wallSeconds = at + job.seconds;
         const spec = { ...plainNode(slots), type: `hpc${queue}`, arriveSeconds: at, wallSeconds };
         submit("HPC hole", count, job.seconds, spec);
       }
-      if (left === 0) break;
     }
   }
   for (let i = 0; i < Math.round(GRID.nodes * share); i++) {
