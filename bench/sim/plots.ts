@@ -5,7 +5,7 @@ import type { Tally } from "./tally.ts";
 
 const WIDTH = 760;
 const HEIGHT = 320;
-const LEFT = 72;
+const LEFT = 88;
 const RIGHT = 20;
 const BOTTOM = 44;
 const TOP = 34;
