@@ -323,7 +323,7 @@ export class QueueKeeper {
     const { settings } = record;
     const sight = await provisioner.look();
     this.lookedSeconds = nowSeconds();
-    const work = await readWork(client, nodeTypeOf(record.name, sight), settings.owner);
+    const work = await readWork(client, nodeTypeOf(record, sight), settings.owner);
     this.#work = work;
     const live = this.live;
     const input = {
@@ -416,8 +416,8 @@ export class QueueKeeper {
 }
 
 /** What the engine's cost model calls nodes of this queue, if they are all alike. */
-function nodeTypeOf(queue: string, sight: SiteSight): string {
-  return `${queue}/${sight.nodes[0]?.cores ?? 0}c`;
+function nodeTypeOf({ name, settings }: QueueRecord, sight: SiteSight): string {
+  return `${name}/${settings.slots > 0 ? settings.slots : (sight.nodes[0]?.cores ?? 0)}c`;
 }
 
 function stillFits(shape: Shape, sight: SiteSight): boolean {

@@ -4,7 +4,7 @@
  * where it can't be had, the suite skips and says why.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 
@@ -80,6 +80,20 @@ export class Cluster {
     return ran.stdout;
   }
 
+  /** Breaks a node, or mends it: `cluster node n2 crash`. */
+  async node(name: string, action: string): Promise<void> {
+    const ran = await this.#run([clusterCommand as string, "node", name, action], "/");
+    expect(ran.code, ran.stderr).toBe(0);
+  }
+
+  /** A document of the engine's HTTP API, asked on the login host. */
+  async api<Document>(store: string, path: string): Promise<Document> {
+    const { http, token } = JSON.parse(readFileSync(join(store, "access.json"), "utf8"));
+    const ask = `fetch("${http}${path}", { headers: { authorization: "Bearer ${token}" } })
+      .then((answer) => answer.text()).then((text) => console.log(text))`;
+    return JSON.parse(await this.login(process.execPath, "-e", ask)) as Document;
+  }
+
   async jumbo(...argv: string[]): Promise<string> {
     return await this.login(process.execPath, JUMBO, ...argv);
   }
@@ -89,8 +103,8 @@ export class Cluster {
   }
 
   /** Starts `jumbo serve` on the login host; nodes reach it as `login`. */
-  async startEngine(store: string): Promise<void> {
-    const words = ["serve", "--store", store, "--listen", "tls://login:0", "--inline"];
+  async startEngine(store: string, listen = "tls://login:0"): Promise<void> {
+    const words = ["serve", "--store", store, "--listen", listen, "--inline"];
     const [command = "", ...rest] = this.#onLogin([process.execPath, JUMBO, ...words]);
     const child = spawn(command, rest, {
       cwd: this.shared,

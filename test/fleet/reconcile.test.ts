@@ -21,6 +21,7 @@ import { QueueKeeper } from "../../src/fleet/reconcile.ts";
 import { newQueue, QueueRecords } from "../../src/fleet/records.ts";
 import { settingsOf } from "../../src/fleet/settings.ts";
 import { SlurmProvisioner } from "../../src/fleet/slurm.ts";
+import { CostModel } from "../../src/shape/index.ts";
 import { loadTaskFile } from "../../src/task/index.ts";
 import { FakeSite, optionOf, RECORDED_SECONDS } from "./fake-site.ts";
 
@@ -160,6 +161,25 @@ describe("a queue", () => {
     site.jobs([101, 102].map((id) => ({ id, name: nameOf(id), state: "RUNNING", start: 1 })));
     await keeper.pass();
     expect(site.submitted().size).toBe(4);
+  });
+
+  it("plans with the range times that this queue's own pilots had", async () => {
+    await submitTask(10_000, 60);
+    const [task] = await engine.client.ask("list", {});
+    const costs = new CostModel();
+    const each = (seconds: number) => ({
+      wallSum: 100 * seconds,
+      wallSquares: 100 * seconds ** 2,
+      wallMax: seconds,
+      cpuSum: 0,
+    });
+    // Pilots of 4 slots say that they are nodes of 4 cores, whatever the site calls the node.
+    costs.observe(task?.id as number, "hpc/4c", 100, each(120), 0);
+    costs.observe(task?.id as number, "elsewhere/8c", 100, each(7), 0);
+    const value = JSON.stringify({ version: 1, costs: costs.save(), shares: [], hints: [] });
+    await engine.client.ask("putMeta", { key: "shaper", value });
+    const [shape] = (await makeKeeper().dryRun()).shapes;
+    expect(shape?.reason).toMatch(/ and (59 s|1m 0s) lost at the wall/);
   });
 
   it("submits nothing while it is paused, and again when it is resumed", async () => {
