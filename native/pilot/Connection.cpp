@@ -51,8 +51,10 @@ void Connection::close()
 //---------------------------------------------------------------------------//
 bool Connection::poll(double now)
 {
-    // After a stop of this process (SIGSTOP, a frozen node) what came meanwhile is to be read.
-    if (now - polled_at_ > heartbeat_seconds_ / 2)
+    // After a stop of this process (SIGSTOP, a frozen node) what came meanwhile is to be read. While
+    // there is no session, nothing can have come: pauses between dials are longer than heartbeats.
+    bool const has_session = state_ == State::greeting || state_ == State::ready;
+    if (has_session && now - polled_at_ > heartbeat_seconds_ / 2)
     {
         heard_at_ = std::max(heard_at_, now);
     }

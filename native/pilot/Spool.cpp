@@ -23,6 +23,15 @@ namespace pilot
 namespace
 {
 constexpr char ending[] = ".spool";
+//! Of a pilot that has ended: nobody will renew it.
+constexpr char left_ending[] = ".left.spool";
+
+bool ends_with(std::string const& text, char const* end)
+{
+    std::string const tail = end;
+    return text.size() > tail.size()
+           && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
+}
 
 double mtime_of(struct stat const& found)
 {
@@ -45,6 +54,15 @@ double folder_time(std::string const& folder)
     return known ? mtime_of(found) : 0;
 }
 }  // namespace
+
+//---------------------------------------------------------------------------//
+Spool::~Spool()
+{
+    if (exists_)
+    {
+        rename((path_ + ending).c_str(), (path_ + left_ending).c_str());
+    }
+}
 
 //---------------------------------------------------------------------------//
 bool Spool::write(SpoolContent const& content)
@@ -93,9 +111,13 @@ std::vector<std::string> find_spools(std::string const& folder, double age_secon
     while (auto const* entry = readdir(entries))
     {
         std::string const name = entry->d_name;
-        auto const size = sizeof ending - 1;
-        if (name.size() <= size || name.compare(name.size() - size, size, ending) != 0)
+        if (!ends_with(name, ending))
         {
+            continue;
+        }
+        if (ends_with(name, left_ending))
+        {
+            found.push_back(folder + "/" + name);
             continue;
         }
         now = now < 0 ? folder_time(folder) : now;

@@ -11,6 +11,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "wire/Messages.hpp"
@@ -32,6 +33,14 @@ class Spool
   public:
     //! \c path without its ending; "" for none.
     explicit Spool(std::string path) : path_{std::move(path)} {}
+    //! What is left by a pilot that ends is marked so: the next one need not wait for its death.
+    ~Spool();
+    Spool(Spool&& other) noexcept { this->swap(other); }
+    Spool& operator=(Spool&& other) noexcept
+    {
+        this->swap(other);
+        return *this;
+    }
 
     //! Replace the file; true if it is durable.
     bool write(SpoolContent const& content);
@@ -42,9 +51,15 @@ class Spool
   private:
     std::string path_;
     bool exists_{false};
+
+    void swap(Spool& other) noexcept
+    {
+        std::swap(path_, other.path_);
+        std::swap(exists_, other.exists_);
+    }
 };
 
-//! Spools of the folder that nobody renewed for \c age_seconds.
+//! Spools of the folder whose pilots have ended, or that nobody renewed for \c age_seconds.
 std::vector<std::string> find_spools(std::string const& folder, double age_seconds);
 
 //! Read a spool; nothing if it is none.

@@ -10,6 +10,8 @@ import type { Hello, NodeResources } from "../wire/index.ts";
 export interface PilotRights {
   /** Whose tasks it may see; "": everybody's. */
   readonly owner: string;
+  /** Queue that its key is for: that of pilots that name none; "": any. */
+  readonly queue: string;
   /** Most slots over its nodes. */
   readonly slotsMax: number;
   /** Wall clock at which its session ends, ms since 1970. */
@@ -18,6 +20,7 @@ export interface PilotRights {
 
 const ALL: PilotRights = {
   owner: "",
+  queue: "",
   slotsMax: Number.POSITIVE_INFINITY,
   notAfterWallMs: Number.POSITIVE_INFINITY,
 };
@@ -49,14 +52,14 @@ export function rightsOf(
       `the pilot comes too late (its key let new pilots begin until ${text(enrolWallMs)}Z) get an access file for a new allocation`,
     );
   }
-  if (queue !== "" && hello.queue !== queue) {
+  if (queue !== "" && hello.queue !== "" && hello.queue !== queue) {
     throw new JumboError(
       "unauthorized",
       `the pilot says that it is of queue "${hello.queue}" (its key is for "${queue}") start it with --queue ${queue}`,
     );
   }
   const slotsMax = cores === 0 ? Number.POSITIVE_INFINITY : cores;
-  const rights = { owner, slotsMax, notAfterWallMs };
+  const rights = { owner, queue, slotsMax, notAfterWallMs };
   checkSlots(rights, hello.nodes);
   return rights;
 }

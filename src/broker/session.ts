@@ -62,7 +62,7 @@ export function openSession(
     pilot: at.pilot,
     pilotId: hello.pilotId,
     generation: hello.generation,
-    queue: hello.queue,
+    queue: hello.queue || at.rights.queue,
     allocation: hello.allocation,
     software: hello.software,
     peer: at.peer,

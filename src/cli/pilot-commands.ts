@@ -1,9 +1,9 @@
 /** `pilot start` gives this machine's cores to an engine; `token` manages who may ask of it what. */
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { JumboError, parseDurationSeconds } from "../base/index.ts";
+import { EXIT, JumboError, parseDurationSeconds } from "../base/index.ts";
 import type { TokenView } from "../http/index.ts";
-import { runPilot } from "../pilot/index.ts";
+import { Relay, runPilot } from "../pilot/index.ts";
 import { writeAllocationAccess } from "./allocation-access.ts";
 import { type AccessFlags, ApiClient, accessPathOf, withAccess } from "./api-client.ts";
 import { wholeNumber } from "./engine-commands.ts";
@@ -37,6 +37,14 @@ export function registerPilotCommands(jumbo: Command): void {
       process.exitCode = await start(command);
     });
   registerPilotScript(pilot);
+  withAccess(
+    pilot.command("relay").summary("carry frames between an engine and nodes without a network"),
+  )
+    .requiredOption("--folder <dir>", "spool folder, seen by this machine and the nodes")
+    .addOption(outputOption())
+    .action(async (_options: unknown, command: Command) => {
+      process.exitCode = await relay(command);
+    });
   const token = jumbo.command("token").summary("tokens of people and programs");
   withAccess(token.command("create").summary("make a token; it is shown this once"))
     .requiredOption("--owner <name>", "whose tasks it submits and sees")
@@ -100,6 +108,25 @@ async function start(command: Command): Promise<number> {
     quiet: () => "",
   });
   return end.exitCode;
+}
+
+async function relay(command: Command): Promise<number> {
+  const flags = command.opts<AccessFlags & { folder: string }>();
+  const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  const { folder } = flags;
+  const served = await Relay.start({ accessPath: accessPathOf(flags), folder, log });
+  print(styleOf(command), {
+    json: () => ({ schema: "relay/1", folder: resolve(folder), access: served.accessPath }),
+    text: () => `relay in ${resolve(folder)}; pilots there take --access ${served.accessPath}`,
+    quiet: () => served.accessPath,
+  });
+  await new Promise<void>((ended, failed) => {
+    process.once("SIGTERM", () => ended());
+    process.once("SIGINT", () => ended());
+    served.onReplaced = failed;
+  });
+  served.stop();
+  return EXIT.ok;
 }
 
 function durationOf(text: string, flag: string): number {

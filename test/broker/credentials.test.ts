@@ -131,6 +131,12 @@ describe("a session with an allocation's key", () => {
     expect(bench.ask("pilots", {}).answer).toEqual([]);
   });
 
+  it("is of the key's queue if it names none", () => {
+    const bench = new CoreBench();
+    bench.hello(1, { ...helloOf(bench, { queue: "night" }), queue: "" });
+    expect(bench.ask("pilots", {}).answer?.[0]?.queue).toBe("night");
+  });
+
   it("is refused with terms that are not those of its key", () => {
     const bench = new CoreBench();
     const { credential = "" } = helloOf(bench);

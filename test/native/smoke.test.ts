@@ -3,7 +3,7 @@
  * ones, a recall by drain, bundles that the engine's own reader verifies. Built here if there is a
  * compiler; the cluster suite is `npm run test:hpc`.
  */
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -141,32 +141,5 @@ describe.skipIf(!existsSync(PILOT))("the native pilot on one node", { timeout: 9
     const document = await show(id);
     expect(document.attempts).toBe(2);
     expect(document.failures).toEqual([]);
-  });
-
-  it.each([
-    [["--no-such"], 2, "--no-such"],
-    [["--access", "/no/such/file"], 3, "no access file"],
-  ] as const)("says in one line what is wrong with %o", (args, code, text) => {
-    try {
-      execFileSync(PILOT, args, { stdio: "pipe" });
-      expect.unreachable();
-    } catch (error) {
-      const { status, stderr } = error as { status: number; stderr: Buffer };
-      expect(status).toBe(code);
-      expect(stderr.toString()).toContain(text);
-      expect(stderr.toString().trim().split("\n")).toHaveLength(1);
-    }
-  });
-
-  it.each([
-    ["a wrong key", { pilotKey: "00".repeat(32) }, 4],
-    ["an engine that is not there", { pilots: ["tcp://127.0.0.1:1"] }, 5],
-  ])("ends with a code of its own for %s", async (_what, change, code) => {
-    const access = JSON.parse(readFileSync(`${folder}/store/access.json`, "utf8")) as object;
-    const file = `${folder}/access-${code}.json`;
-    writeFileSync(file, JSON.stringify({ ...access, ...change }), { mode: 0o600 });
-    const flags = ["--access", file, "--give-up", "1s", "--bundles", `${folder}/bundles`];
-    const ended = await run(PILOT, [...flags, "--work", folder]).catch((error) => error);
-    expect(ended.code, ended.stderr).toBe(code);
   });
 });
