@@ -10,10 +10,10 @@
  *     store for good (fail-stop): it and every later commit get `ok: false`; the broker exits 74.
  *   - a failed meta write: later writes never settle, and the failing one itself may claim success.
  *     So a watchdog ends in the same outcome, and flush-check.ts looks for the synced meta record.
- *   - a full disk rejects cleanly, before anything became visible: `space: true`, the store stays
- *     usable, and the SAME group may be committed again (that is the probe: the broker grants
- *     nothing until it works). A full disk met after the transaction became visible is fail-stop
- *     too.
+ *   - a full disk mostly rejects cleanly, before anything became visible: `space: true`, the store
+ *     stays usable, and the SAME group may be committed again (that is the probe: the broker grants
+ *     nothing until it works). But now and then the heap is corrupt after it (SIGABRT): so a commit
+ *     asks for free space first. A full disk met after the transaction became visible is fail-stop.
  *   - both promises of a commit reject; both have handlers.
  *
  * Kill points: before-commit (encoded, nothing handed over), after-put (handed to the write
@@ -35,6 +35,8 @@ const EIO = 5;
 const ENOSPC = 28;
 /** Branch pages, free list and table of trees that a commit writes besides its values. */
 const TREE_BYTES_MAX = 1024 ** 2;
+/** Free space that a commit leaves alone: trees, and what others write while it is under way. */
+const SPARE_BYTES = 5 * 1024 ** 2;
 
 /** Where the journal stands. */
 export interface JournalState {
@@ -56,6 +58,7 @@ export interface LmdbStoreParts {
   /** False when another engine took the lock; only a frozen one in another pid namespace can. */
   readonly stillHeld: () => boolean;
   readonly watchdogMs?: number;
+  readonly spareBytes?: number;
 }
 
 interface Flight {
@@ -73,6 +76,7 @@ export class LmdbStore implements Store {
   readonly #release: () => void;
   readonly #stillHeld: () => boolean;
   readonly #watchdogMs: number;
+  readonly #spareBytes: number;
   readonly #flushCheck: FlushCheck;
   readonly #readerCheck: NodeJS.Timeout;
   #flushedTransaction: number;
@@ -91,6 +95,7 @@ export class LmdbStore implements Store {
     this.#release = parts.release;
     this.#stillHeld = parts.stillHeld;
     this.#watchdogMs = parts.watchdogMs ?? COMMIT_WATCHDOG_MS;
+    this.#spareBytes = parts.spareBytes ?? SPARE_BYTES;
     this.#flushCheck = new FlushCheck(parts.environment.path);
     this.#flushedTransaction = this.#flushCheck.flushedTransaction();
     this.#readerCheck = setInterval(() => this.#check(), CHECK_MS);
@@ -112,6 +117,12 @@ export class LmdbStore implements Store {
     const encoded = encodeGroup(group, journal.chain, journal.cutBelow);
     if (encoded.journal === null && encoded.cold.length + encoded.pages.length === 0) {
       setImmediate(() => done({ ok: true }));
+      return;
+    }
+    const full = this.#tooFull(encoded);
+    if (full !== null) {
+      // LMDB has not seen the group: whoever comes again with it finds everything as it was.
+      setImmediate(() => done({ ok: false, error: full, space: true }));
       return;
     }
     const flight: Flight = {
@@ -143,6 +154,25 @@ export class LmdbStore implements Store {
       freeBytes: status.bavail * status.bsize,
       freeShare: status.blocks === 0 ? 0 : status.bavail / status.blocks,
     };
+  }
+
+  /**
+   * LMDB must not meet the end of the disk: a failed write of a data page was seen to corrupt its
+   * heap when it takes the transaction back. So a commit begins only with room to spare.
+   */
+  #tooFull(encoded: EncodedGroup): JumboError | null {
+    const { freeBytes } = this.space();
+    const wanted = this.#spareBytes === 0 ? 0 : 2 * encoded.bytes + this.#spareBytes;
+    return freeBytes < wanted ? this.#full() : null;
+  }
+
+  #full(cause?: unknown): JumboError {
+    return new JumboError(
+      "store_io",
+      `the disk of ${this.#environment.path} is full (a commit found no space) ` +
+        "free some space: the engine goes on by itself",
+      { subject: this.#environment.path, cause },
+    );
   }
 
   /** Waits for the commit in flight. After a watchdog failure it leaves LMDB alone. */
@@ -236,13 +266,7 @@ export class LmdbStore implements Store {
   #judge(flight: Flight, error: unknown): void {
     if (this.#flight !== flight) return;
     if (this.#foundNoSpace(flight, error) && this.#nothingBecameVisible()) {
-      const full = new JumboError(
-        "store_io",
-        `the disk of ${this.#environment.path} is full (a commit found no space) ` +
-          "free some space: the engine goes on by itself",
-        { subject: this.#environment.path, cause: error },
-      );
-      this.#land(flight, { ok: false, error: full, space: true });
+      this.#land(flight, { ok: false, error: this.#full(error), space: true });
       return;
     }
     this.#fail(flight, messageOf(error), error);

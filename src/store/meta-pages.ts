@@ -30,6 +30,8 @@ const FLAGS_EXPECTED = 0x4000 | 0x0800 | 0x0400 | 0x0008;
 /** Set as well in a meta record whose transaction was visible but not yet synced. */
 const FLAG_NOT_SYNCED = 0x1000;
 const MAP_BYTES_MAX = 2 ** 47;
+/** It grows with the file. */
+const FIRST_MAP_BYTES = 128 * 1024;
 
 export interface TreeRecord {
   readonly flags: number;
@@ -50,6 +52,28 @@ export interface MetaRecord {
   readonly lastPage: number;
   readonly transaction: number;
   readonly synced: boolean;
+}
+
+/**
+ * The file as LMDB would make it, of two meta pages and two empty trees. We write it ourselves: when
+ * LMDB's own first write fails, lmdb-js destroys an environment twice and ends in SIGSEGV.
+ */
+export function firstPages(pageBytes: number): Buffer {
+  const bytes = Buffer.alloc(2 * pageBytes);
+  for (let page = 0; page < 2; page++) {
+    const at = page * pageBytes;
+    bytes.writeUInt32LE(page, at);
+    bytes.writeUInt16LE(FLAG_META, at + 18);
+    const meta = at + PAGE_HEADER_BYTES;
+    bytes.writeUInt32LE(MAGIC, meta);
+    bytes.writeUInt32LE(VERSION, meta + 4);
+    bytes.writeUInt32LE(FIRST_MAP_BYTES, meta + 16);
+    bytes.writeUInt32LE(pageBytes, meta + 24);
+    bytes.writeUInt16LE(FLAGS_EXPECTED, meta + 28);
+    for (const tree of [24, 72]) bytes.fill(0xff, meta + tree + 40, meta + tree + 48);
+    bytes.writeUInt32LE(1, meta + 120);
+  }
+  return bytes;
 }
 
 /** A u64 as a number; anything from 2^53 up (LMDB's "no page" among it) becomes 2^53. */
@@ -109,6 +133,14 @@ function recordProblem(meta: MetaRecord, name: string, pageBytes: number): strin
   if ((meta.free.flags & ~FLAG_NOT_SYNCED) !== FLAGS_EXPECTED || meta.main.flags !== 0) {
     return `${name} has the flags 0x${meta.free.flags.toString(16)} and ${meta.main.flags}`;
   }
+  return "";
+}
+
+/**
+ * Asked of the record that LMDB starts from and of later ones, not of older ones: when a meta page
+ * can't be written, LMDB gives it back its transaction and last page, and leaves the new roots in.
+ */
+function rootProblem(meta: MetaRecord, name: string): string {
   for (const tree of [meta.free, meta.main]) {
     if (tree.root !== NO_ROOT && (tree.root < 2 || tree.root > meta.lastPage)) {
       return `${name} has a root page ${tree.root} outside its ${meta.lastPage + 1} pages`;
@@ -148,7 +180,14 @@ export function chooseMeta(
   const [first, second, synced] = records as [MetaRecord, MetaRecord, MetaRecord];
   const disagreement = synced.transaction === 0 ? "" : disagreementOf([first, second], synced);
   if (disagreement !== "") return { problem: disagreement };
-  return { meta: pickMeta(pickMeta(first, second), synced) };
+  const picked = pickMeta(pickMeta(first, second), synced);
+  for (let i = 0; i < 3; i++) {
+    const record = records[i] as MetaRecord;
+    if (record.transaction < picked.transaction || (i === 2 && record.transaction === 0)) continue;
+    const wrong = rootProblem(record, names[i] as string);
+    if (wrong !== "") return { problem: wrong };
+  }
+  return { meta: picked };
 }
 
 /**

@@ -11,7 +11,9 @@
  */
 import {
   closeSync,
+  constants,
   existsSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -19,16 +21,26 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
+  writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { JumboError, killPoint, messageOf } from "../base/index.ts";
 import { seal, TRAILER_BYTES } from "./envelope.ts";
-import { type Environment, openEnvironment, STORE_FILE, writeNow } from "./environment.ts";
+import {
+  type Environment,
+  openEnvironment,
+  PAGE_BYTES,
+  STORE_FILE,
+  writeNow,
+} from "./environment.ts";
 import { checkStoreFile } from "./file-check.ts";
 import { requireLocalFileSystem } from "./file-system.ts";
+import { FlushCheck } from "./flush-check.ts";
 import { IDENTITY_KEY } from "./group.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { StoreLock } from "./lock.ts";
+import { firstPages } from "./meta-pages.ts";
 import {
   encodeIdentity,
   type Identity,
@@ -40,12 +52,18 @@ import {
 import type { Recovered } from "./types.ts";
 
 const NEW_PREFIX = "creating-";
+/** A life may raise its epoch seven times, over 3 * 10^10 leases, before one could come twice. */
+export const EPOCH_STEP = 8;
+/** LMDB's lock table for its default of 126 readers. */
+const LOCK_TABLE_BYTES = 8_272;
 
 export interface OpenOptions {
   /** Make the folder and the store if they are not there; default true. */
   readonly create?: boolean;
   /** A commit that takes longer is a failed one; default COMMIT_WATCHDOG_MS. */
   readonly watchdogMs?: number;
+  /** Free bytes under which no commit is begun, 0 to let LMDB find the end; default 5 MiB. */
+  readonly spareBytes?: number;
 }
 
 export interface OpenedStore {
@@ -63,7 +81,9 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
   const folder = resolve(dir);
   const path = join(folder, STORE_FILE);
   prepareFolder(folder, options.create ?? true);
-  const lock = await StoreLock.acquire(folder);
+  const lock = await StoreLock.acquire(folder).catch((error: unknown) => {
+    throw asStoreError(error, path);
+  });
   let environment: Environment | null = null;
   try {
     sweepCreations(folder);
@@ -72,11 +92,12 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
       await createStoreFile(folder, path);
     }
     checkStoreFile(path);
+    prepareToOpen(path);
     environment = openEnvironment(path);
     const found = readIdentity(environment);
     const state = readJournalState(environment);
-    const identity: Identity = { ...found, epoch: found.epoch + 1 };
-    await writeIdentity(environment, identity);
+    const identity: Identity = { ...found, epoch: nextEpoch(found.epoch) };
+    await raiseEpoch(environment, path, identity);
     killPoint("epoch-raised");
     const recovered = recoveredFrom(environment, identity, state);
     const store = new LmdbStore({
@@ -85,6 +106,7 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
       release: () => lock.release(),
       stillHeld: () => lock.held,
       ...(options.watchdogMs === undefined ? {} : { watchdogMs: options.watchdogMs }),
+      ...(options.spareBytes === undefined ? {} : { spareBytes: options.spareBytes }),
     });
     return { store, recovered };
   } catch (error) {
@@ -135,6 +157,8 @@ function sweepCreations(folder: string): void {
 
 async function createStoreFile(folder: string, path: string): Promise<void> {
   const draft = join(folder, `${NEW_PREFIX}${process.pid}.mdb`);
+  writeFileSync(draft, firstPages(PAGE_BYTES), { mode: 0o664 });
+  prepareToOpen(draft);
   const environment = openEnvironment(draft);
   try {
     await writeIdentity(environment, newIdentity());
@@ -147,6 +171,53 @@ async function createStoreFile(folder: string, path: string): Promise<void> {
   killPoint("create-after-rename");
   rmSync(`${draft}-lock`, { force: true });
   syncFolder(folder);
+}
+
+/**
+ * Whatever may fail while LMDB opens its two files is tried here before: lmdb-js 3.5.6 answers a
+ * failed open with SIGSEGV. The lock table gets its blocks now, since a full disk would otherwise
+ * show as SIGBUS when it is first written through the map.
+ */
+function prepareToOpen(path: string): void {
+  closeSync(openSync(path, "r+"));
+  const descriptor = openSync(`${path}-lock`, constants.O_RDWR | constants.O_CREAT, 0o664);
+  try {
+    const { size } = fstatSync(descriptor);
+    if (size >= LOCK_TABLE_BYTES) return;
+    // Nobody has it open: the store's own lock is ours, and LMDB makes the table anew.
+    const zeros = Buffer.alloc(LOCK_TABLE_BYTES);
+    for (let at = 0; at < zeros.length; ) {
+      at += writeSync(descriptor, zeros, at, zeros.length - at, at);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * A new life's epoch. It leaves room: a life raises its epoch by itself after 2^32 - 1 leases, and
+ * that raise may be lost in a crash although leases under it were handed out.
+ */
+function nextEpoch(last: number): number {
+  return last === 0 ? 1 : last + EPOCH_STEP;
+}
+
+/** LMDB may claim success where its synced record was not written: see flush-check.ts. */
+async function raiseEpoch(
+  environment: Environment,
+  path: string,
+  identity: Identity,
+): Promise<void> {
+  const check = new FlushCheck(path);
+  try {
+    const before = check.flushedTransaction();
+    await writeIdentity(environment, identity);
+    environment.cold.doesExist(IDENTITY_KEY);
+    if (check.flushedTransaction() > before) return;
+  } finally {
+    check.close();
+  }
+  throw new Error("LMDB reported a flush, but its synced meta record was not written");
 }
 
 async function writeIdentity(environment: Environment, identity: Identity): Promise<void> {

@@ -23,6 +23,8 @@ import type { JournalState } from "./lmdb-store.ts";
 import type { Recovered, Table } from "./types.ts";
 
 export const FORMAT = "jumbo-store/1";
+/** The next start and raises within it must still fit. */
+const EPOCH_LAST = EPOCH_MAX - 64;
 /** Below every key of every table; LMDB takes no empty one. */
 const LOWEST_KEY = Uint8Array.of(0);
 
@@ -59,7 +61,7 @@ export function decodeIdentity(path: string, payload: Uint8Array | null | undefi
       { subject: path },
     );
   }
-  if (!Number.isInteger(identity.epoch) || identity.epoch < 0 || identity.epoch >= EPOCH_MAX) {
+  if (!Number.isInteger(identity.epoch) || identity.epoch < 0 || identity.epoch > EPOCH_LAST) {
     throw damaged(path, `epoch ${identity.epoch} can't be raised any further`);
   }
   return identity;

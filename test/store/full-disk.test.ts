@@ -15,7 +15,7 @@ test("a full disk is waited out: the same group works once there is space", asyn
     context.skip();
   }
   try {
-    const { store } = await openStore(dir);
+    const { store } = await openStore(dir, { spareBytes: 0 });
     const ballast = join(dir, "ballast");
     const { bavail, bsize } = statfsSync(dir);
     writeFileSync(ballast, Buffer.alloc(bavail * bsize - 400_000));
@@ -62,7 +62,7 @@ test("a store that never gets its space back closes and opens again", async (con
     context.skip();
   }
   try {
-    const { store } = await openStore(dir);
+    const { store } = await openStore(dir, { spareBytes: 0 });
     let n = 0;
     for (;;) {
       const pages = [{ task: 1, page: n, value: filled(30_000, n) }];
@@ -80,6 +80,28 @@ test("a store that never gets its space back closes and opens again", async (con
     const again = await openStore(dir);
     expect(again.recovered.lastSequence).toBe(n);
     await again.store.close();
+  } finally {
+    spawnSync("umount", [dir]);
+  }
+});
+
+test("a commit is not begun on a disk that is nearly full", async (context) => {
+  const dir = temporaryFolder();
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", dir]);
+  if (mounted.status !== 0) {
+    console.warn("SKIPPED: a full disk needs the right to mount a small tmpfs");
+    context.skip();
+  }
+  try {
+    const { store } = await openStore(dir);
+    const group = { sequence: 1, journal: filled(300, 1), rows: [], pages: [], cutBelow: 0 };
+    const before = store.stats().lastTxnId;
+    const refused = await commit(store, group);
+    expect(refused).toMatchObject({ ok: false, space: true });
+    expect(store.stats().lastTxnId).toBe(before);
+    spawnSync("mount", ["-o", "remount,size=16m", dir]);
+    expect(await commit(store, group)).toEqual({ ok: true });
+    await store.close();
   } finally {
     spawnSync("umount", [dir]);
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { JumboError } from "../../src/base/index.ts";
 import { openStore } from "../../src/store/index.ts";
+import { EPOCH_STEP } from "../../src/store/open.ts";
 import {
   commit,
   digestOf,
@@ -28,7 +29,7 @@ describe("a store", () => {
     const dir = temporaryFolder("fast");
     for (let life = 0; life < 3; life++) {
       const { store, recovered } = await openStore(dir);
-      expect(recovered.epoch).toBe(life + 1);
+      expect(recovered.epoch).toBe(1 + life * EPOCH_STEP);
       expect(recovered.lastSequence).toBe(life * 150);
       const records = [...recovered.journal];
       expect(records.map((record) => record.sequence)).toEqual(
@@ -197,7 +198,7 @@ describe("opening", () => {
     expect(error.message).toContain(`in use by process ${process.pid}`);
     await first.store.close();
     const second = await openStore(dir);
-    expect(second.recovered.epoch).toBe(2);
+    expect(second.recovered.epoch).toBe(1 + EPOCH_STEP);
     expect(second.recovered.engineId).toBe(first.recovered.engineId);
     await second.store.close();
     expect(readdirSync(dir).sort()).toEqual(["store.mdb", "store.mdb-lock"]);
@@ -231,7 +232,7 @@ describe("opening", () => {
     await second.store.close();
     const third = await openStore(dir);
     expect(digestOf(third.recovered)).toBe(digest);
-    expect(third.recovered.epoch).toBe(second.recovered.epoch + 1);
+    expect(third.recovered.epoch).toBe(second.recovered.epoch + EPOCH_STEP);
     await third.store.close();
     expect(readFileSync(join(dir, "store.mdb")).length % 4096).toBe(0);
   });
