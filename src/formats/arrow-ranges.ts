@@ -28,50 +28,7 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { assert } from "../base/index.ts";
-
-/** Rows on their way out; columns of equal capacity, the first `length` entries of each count. */
-export class RangeRows {
-  readonly capacity: number;
-  length = 0;
-  readonly firstRange: Float64Array;
-  readonly ranges: Float64Array;
-  /** Index into the files of `arrowRanges`. */
-  readonly file: Int32Array;
-  /** 0-based inside the file. */
-  readonly firstEvent0: Float64Array;
-  /** 0-based inside the file, inclusive. */
-  readonly lastEvent0: Float64Array;
-  /** Index into the states of `arrowRanges`. */
-  readonly state: Int8Array;
-  readonly attempts: Uint8Array;
-  readonly failures: Uint8Array;
-  readonly losses: Uint8Array;
-  readonly lease: Float64Array;
-  readonly bundle: Uint32Array;
-  readonly reason: (string | null)[] = [];
-
-  constructor(capacity: number) {
-    this.capacity = capacity;
-    this.firstRange = new Float64Array(capacity);
-    this.ranges = new Float64Array(capacity);
-    this.file = new Int32Array(capacity);
-    this.firstEvent0 = new Float64Array(capacity);
-    this.lastEvent0 = new Float64Array(capacity);
-    this.state = new Int8Array(capacity);
-    this.attempts = new Uint8Array(capacity);
-    this.failures = new Uint8Array(capacity);
-    this.losses = new Uint8Array(capacity);
-    this.lease = new Float64Array(capacity);
-    this.bundle = new Uint32Array(capacity);
-  }
-}
-
-export interface RangeStreamNames {
-  /** Input files by index; "" for a count task. */
-  readonly files: readonly string[];
-  readonly states: readonly string[];
-  readonly metadata: ReadonlyMap<string, string>;
-}
+import { RangeRows, type RangeStreamNames } from "./range-rows.ts";
 
 /** Each batch of rows may be reused once the generator asks for the next one. */
 export async function* arrowRanges(

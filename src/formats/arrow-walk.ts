@@ -29,11 +29,6 @@ export interface ArrowWalk {
 /** Bytes at an offset: fewer than asked only at the end. */
 export type ReadAt = (offset: number, length: number) => Buffer;
 
-export function isArrow(head: Uint8Array): boolean {
-  const text = Buffer.from(head.subarray(0, 6)).toString("latin1");
-  return text === MAGIC || (head.length >= 8 && head.subarray(0, 4).every((b) => b === 0xff));
-}
-
 /** Throws Error for bytes that are no Arrow, truncated, or several streams. */
 export function walkArrow(read: ReadAt, sizeBytes: number): ArrowWalk {
   const variant: ArrowVariant = read(0, 6).toString("latin1") === MAGIC ? "file" : "stream";

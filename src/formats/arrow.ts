@@ -4,7 +4,6 @@
  */
 import { closeSync } from "node:fs";
 import { EVENTS_PER_FILE_MAX } from "../base/index.ts";
-import { isArrow, walkArrow } from "./arrow-walk.ts";
 import { binaryFormat } from "./binary-format.ts";
 import { inputError, openInput, readFully } from "./input-file.ts";
 
@@ -12,6 +11,7 @@ export const arrow = binaryFormat({
   name: "arrow",
   recognise: (_path, head) => isArrow(head),
   async scan(input) {
+    const { walkArrow } = await import("./arrow-walk.ts");
     const fd = openInput(input.path);
     try {
       const walk = walkArrow((offset, length) => readFully(fd, offset, length), input.sizeBytes);
@@ -31,3 +31,8 @@ export const arrow = binaryFormat({
     }
   },
 });
+
+function isArrow(head: Uint8Array): boolean {
+  const text = Buffer.from(head.subarray(0, 6)).toString("latin1");
+  return text === "ARROW1" || (head.length >= 8 && head.subarray(0, 4).every((b) => b === 0xff));
+}

@@ -6,7 +6,7 @@ import { JumboError, messageOf } from "../base/index.ts";
 import { checkUnchanged, inputError, prepareInput } from "./input-file.ts";
 import type { EventFormat, FileScan, FormatName, PreparedInput, ScanOptions } from "./types.ts";
 
-type BinaryScan = Pick<FileScan, "variant" | "events" | "tree" | "clusters" | "notes">;
+export type BinaryScan = Pick<FileScan, "variant" | "events" | "tree" | "clusters" | "notes">;
 
 interface BinaryFormatParts {
   readonly name: FormatName;

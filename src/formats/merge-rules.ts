@@ -4,21 +4,20 @@
  * `command` runs a program and is the merge room's own business.
  */
 import { assert } from "../base/index.ts";
-import { arrowRule } from "./merge-arrow.ts";
 import { hepmcRule } from "./merge-hepmc.ts";
 import { lheRule } from "./merge-lhe.ts";
-import { parquetRule } from "./merge-parquet.ts";
 import { concatRule, csvRule, jsonlRule } from "./merge-text.ts";
 import { zipRule } from "./merge-zip.ts";
 import type { MergeKind, MergeRule } from "./types.ts";
 
 const RULES: ReadonlyMap<MergeKind, MergeRule> = new Map(
-  [jsonlRule, csvRule, concatRule, hepmcRule, lheRule, arrowRule, parquetRule, zipRule].map(
-    (rule) => [rule.kind, rule],
-  ),
+  [jsonlRule, csvRule, concatRule, hepmcRule, lheRule, zipRule].map((rule) => [rule.kind, rule]),
 );
 
-export function mergeRule(kind: MergeKind): MergeRule {
+/** The rule of a kind; those of Arrow and Parquet come with their libraries. */
+export async function mergeRule(kind: MergeKind): Promise<MergeRule> {
+  if (kind === "arrow") return (await import("./merge-arrow.ts")).arrowRule;
+  if (kind === "parquet") return (await import("./merge-parquet.ts")).parquetRule;
   const rule = RULES.get(kind);
   assert(rule, `no merge rule for "${kind}"`);
   return rule;

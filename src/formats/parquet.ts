@@ -1,6 +1,5 @@
 /** Parquet input by hyparquet: events are rows, counted from the footer; clusters: row groups. */
 import { closeSync } from "node:fs";
-import { parquetMetadataAsync } from "hyparquet";
 import { EVENTS_PER_FILE_MAX } from "../base/index.ts";
 import { binaryFormat, hasMagic } from "./binary-format.ts";
 import { inputError, openInput, readFully } from "./input-file.ts";
@@ -9,6 +8,7 @@ export const parquet = binaryFormat({
   name: "parquet",
   recognise: (_path, head) => hasMagic(head, "PAR1"),
   async scan(input) {
+    const { parquetMetadataAsync } = await import("hyparquet");
     const fd = openInput(input.path);
     try {
       const metadata = await parquetMetadataAsync({

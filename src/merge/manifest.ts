@@ -8,10 +8,11 @@ import { basename, dirname, join } from "node:path";
 import { assert, leaseEpoch, leaseNumber } from "../base/index.ts";
 import { memberName } from "../bundle/index.ts";
 import {
+  createManifest,
   MANIFEST_STATE,
   ManifestColumns,
   type ManifestDictionaries,
-  ManifestWriter,
+  type ManifestWriter,
 } from "../formats/index.ts";
 import { FileTable } from "../task/index.ts";
 import { DurableFile, hashFile } from "./durable-file.ts";
@@ -40,7 +41,7 @@ export async function runManifestJob(job: ManifestJob): Promise<ManifestResult> 
   if (changed.length > 0) return { ok: false, changed, problems: [] };
   const file = new DurableFile(job.path);
   try {
-    writeRows(file, job);
+    await writeRows(file, job);
     file.seal();
   } finally {
     file.discard();
@@ -75,7 +76,7 @@ class TextTable {
   }
 }
 
-function writeRows(file: DurableFile, job: ManifestJob): void {
+async function writeRows(file: DurableFile, job: ManifestJob): Promise<void> {
   const texts = {
     file: new TextTable(),
     bundle: new TextTable(),
@@ -93,7 +94,7 @@ function writeRows(file: DurableFile, job: ManifestJob): void {
     outputFile: texts.outputFile.texts,
     reason: texts.reason.texts,
   };
-  const writer = new ManifestWriter(file, headMetadata(job.head), dictionaries);
+  const writer = await createManifest(file, headMetadata(job.head), dictionaries);
   for (const part of job.parts) rows.addPart(part, writer);
   rows.flush(writer);
   writer.finish();

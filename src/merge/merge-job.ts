@@ -36,7 +36,7 @@ const FINDINGS_MAX = 10_000;
 /** `slabRanges` is what is looked up at once; tests make it small. */
 export async function runFileJob(job: FileJob, slabRanges = SLAB_RANGES): Promise<FileResult> {
   const files = new MemberFiles();
-  const pass = new MergePass(job);
+  const pass = new MergePass(job, job.merge === "command" ? null : await mergeRule(job.merge));
   try {
     await readInOrder(job, new MemberIndex(job.task, slabRanges), files, pass);
     return await pass.end();
@@ -128,9 +128,10 @@ class MergePass {
   readonly #bundlesFound = new Set<number>();
   #parts = 0;
 
-  constructor(job: FileJob) {
+  /** `rule`: null for `merge: command`. */
+  constructor(job: FileJob, rule: MergeRule | null) {
     this.#job = job;
-    this.#rule = job.merge === "command" ? null : mergeRule(job.merge);
+    this.#rule = rule;
     this.#table = new FileTable(job.eventsPerFile, job.eventsPerRange);
     this.#rows = new RowFileWriter(job.rows);
     const file = this.#rule ? new DurableFile(job.path) : null;

@@ -5,8 +5,8 @@
  */
 import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { parseDocument } from "yaml";
 import { JumboError, messageOf, TASK_FILE_BYTES_MAX } from "../base/index.ts";
+import { yaml } from "./libraries.ts";
 import type { TaskSpec } from "./types.ts";
 import { validateTask } from "./validate.ts";
 
@@ -62,7 +62,7 @@ function readTaskText(path: string): string {
 /** The value written in `text`. Throws JumboError("task_invalid") with line and column. */
 export function parseTaskText(text: string): unknown {
   try {
-    const document = parseDocument(text, { uniqueKeys: true, strict: true, schema: "core" });
+    const document = yaml().parseDocument(text, { uniqueKeys: true, strict: true, schema: "core" });
     const problem = document.errors[0] ?? document.warnings[0];
     if (problem !== undefined) {
       const place = problem.linePos?.[0];

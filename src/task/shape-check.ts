@@ -5,25 +5,34 @@
  * The schema library finds what is wrong; which schema node it is about tells us why and what
  * would be right (`x-why`, `x-right` of schema.ts). Defaults are filled in by the same pass.
  */
-import { Ajv, type ErrorObject } from "ajv";
+import type { ErrorObject, ValidateFunction } from "ajv";
 import type { JumboError } from "../base/index.ts";
+import * as libraries from "./libraries.ts";
 import { nearest, show, taskInvalid } from "./messages.ts";
 import { type JsonSchema, TASK_SCHEMA } from "./schema.ts";
 
-const ajv = new Ajv({
-  allErrors: false,
-  verbose: true,
-  useDefaults: true,
-  strict: true,
-  allowUnionTypes: true,
-});
-ajv.addVocabulary(["x-why", "x-right"]);
-const matches = ajv.compile(TASK_SCHEMA);
+let compiled: ValidateFunction | null = null;
+
+/** Compiled for the first task: most processes that load this room never see one. */
+function matcher(): ValidateFunction {
+  if (compiled) return compiled;
+  const ajv = new (libraries.ajv().Ajv)({
+    allErrors: false,
+    verbose: true,
+    useDefaults: true,
+    strict: true,
+    allowUnionTypes: true,
+  });
+  ajv.addVocabulary(["x-why", "x-right"]);
+  compiled = ajv.compile(TASK_SCHEMA);
+  return compiled;
+}
 
 /** Fills defaults into `value` in place. Throws JumboError("task_invalid") on the first mistake. */
 export function checkShape(value: unknown): void {
   refuseUnknownKeys(value, TASK_SCHEMA, "");
   // Behind the schema, since only then is the nesting bounded.
+  const matches = matcher();
   if (matches(value)) {
     refuseStrangeTexts(value, "");
     return;

@@ -77,7 +77,7 @@ describe.skipIf(sharedData === null).each(FILES)("%s", (name, kind) => {
 
   it.each([1, 7, 100, reference?.events + 50])("gives valid slices of %d events", async (size) => {
     const file = await bench.scan(path);
-    const rule = mergeRule(kind);
+    const rule = await mergeRule(kind);
     const ids: string[] = [];
     for (let first = 0; first < file.events; first += size) {
       const bytes = sliceOf(file, first, size);

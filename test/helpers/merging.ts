@@ -8,7 +8,7 @@ export async function mergeParts(
   name?: string,
 ): Promise<Buffer> {
   const written: Uint8Array[] = [];
-  const merger = mergeRule(kind).open({
+  const merger = (await mergeRule(kind)).open({
     // A copy: a target may get bytes whose buffer is used again.
     write: (bytes) => void written.push(new Uint8Array(bytes)),
   });

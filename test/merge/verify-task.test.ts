@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { appendFileSync, closeSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ManifestColumns, ManifestWriter } from "../../src/formats/index.ts";
+import { createManifest, ManifestColumns } from "../../src/formats/index.ts";
 import { eventMapOf, formatCertificate, verifyManifest } from "../../src/merge/index.ts";
 import { headMetadata, type ManifestHead } from "../../src/merge/manifest-head.ts";
 import { temporaryFolder } from "./harness.ts";
@@ -76,12 +76,12 @@ function soundHead(): ManifestHead {
   };
 }
 
-function write(rows: Row[], head: ManifestHead): string {
+async function write(rows: Row[], head: ManifestHead): Promise<string> {
   for (const { path } of head.outputs) writeFileSync(join(folder.path, path), "some bytes\n");
   const path = join(folder.path, "out.manifest.arrow");
   const fd = openSync(path, "w");
   const target = { write: (bytes: Uint8Array) => void writeSync(fd, bytes) };
-  const writer = new ManifestWriter(target, headMetadata(head), {
+  const writer = await createManifest(target, headMetadata(head), {
     file: ["/a", "/empty", "/b"],
     bundle: ["file:///x.zip"],
     pilot: ["p0", "p1"],
@@ -121,7 +121,7 @@ type Plant = (rows: Row[], head: ManifestHead) => Row[] | undefined;
 const verify = async (plant: Plant) => {
   const rows = soundRows();
   const head = soundHead();
-  return await verifyManifest(write(plant(rows, head) ?? rows, head));
+  return await verifyManifest(await write(plant(rows, head) ?? rows, head));
 };
 
 describe("the certificate", () => {
@@ -214,7 +214,7 @@ describe("the certificate", () => {
   }
 
   it("is refused when an output file is longer, changed or gone", async () => {
-    const path = write(soundRows(), soundHead());
+    const path = await write(soundRows(), soundHead());
     writeFileSync(join(folder.path, "out-00000"), "some bytez\n");
     expect((await verifyManifest(path)).problems[0]).toContain("another sha256");
     appendFileSync(join(folder.path, "out-00000"), "x");
@@ -225,7 +225,7 @@ describe("the certificate", () => {
   });
 
   it("compares with the books where it is given them", async () => {
-    const path = write(soundRows(), soundHead());
+    const path = await write(soundRows(), soundHead());
     const inputs = soundHead().inputs;
     expect((await verifyManifest(path, { inputs, contentHash: "c0ffee" })).ok).toBe(true);
     expect((await verifyManifest(path, { contentHash: "other" })).ok).toBe(false);
@@ -238,14 +238,14 @@ describe("the certificate", () => {
     await expect(verifyManifest(path)).rejects.toMatchObject({ code: "not_found" });
     writeFileSync(path, "ARROW1 but not really");
     await expect(verifyManifest(path)).rejects.toMatchObject({ code: "input_unreadable" });
-    const good = write(soundRows(), { ...soundHead(), schema: "manifest/7" as never });
+    const good = await write(soundRows(), { ...soundHead(), schema: "manifest/7" as never });
     await expect(verifyManifest(good)).rejects.toMatchObject({ code: "input_unreadable" });
   });
 });
 
 describe("the event map", () => {
   it("draws rows together to cells with pilot, attempts and failures", async () => {
-    const path = write(soundRows(), soundHead());
+    const path = await write(soundRows(), soundHead());
     const fine = await eventMapOf(path, 100);
     expect(fine.cells).toHaveLength(5);
     expect(fine.cells[4]).toEqual({ firstRange: 4, ranges: 1, pilot: 0, attempts: 3, failed: 0 });
