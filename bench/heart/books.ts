@@ -99,7 +99,8 @@ async function recovery(
   const opened: number[] = [];
   for (let i = 0; i < (options.quick ? 1 : 3); i++) {
     const began = performance.now();
-    const engine = await serve(place, dir);
+    // On all cores, as people start it: the books open in one thread while the other loads HTTP.
+    const engine = await serve(place, dir, { core: null });
     opened.push((performance.now() - began) / 1000);
     await firstGrant(engine);
     seconds.push((performance.now() - began) / 1000);
