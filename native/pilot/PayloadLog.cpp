@@ -31,6 +31,7 @@ int PayloadLog::open(std::string const& path)
 {
     file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     path_ = path;
+    kept_.clear();
     return file_ < 0 ? errno : 0;
 }
 
