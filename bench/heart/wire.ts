@@ -168,7 +168,7 @@ export async function arrowExport(
   engine = await serve(place, dir);
   try {
     // The engine's heap has its size after some; what a further export needs must not grow on it.
-    for (let i = 0; i < 3; i++) await exported(engine);
+    for (let i = 0; i < 6; i++) await exported(engine);
     const before = residentBytesOf(engine.pid);
     const seconds: number[] = [];
     let most = before;

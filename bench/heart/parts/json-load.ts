@@ -10,7 +10,15 @@ const WINDOW = 4;
 const next = dice(11);
 let exchanges = 0;
 
-type Piece = [number, number, number];
+interface Span {
+  readonly task: number;
+  readonly first: number;
+  readonly count: number;
+  readonly attempt: number;
+  readonly lease: number;
+}
+
+type Piece = Span & { readonly state: "done" };
 
 class Pilot {
   readonly #number: number;
@@ -42,13 +50,14 @@ class Pilot {
     const length = Number(/content-length: (\d+)/i.exec(this.#text)?.[1]);
     if (this.#text.length < head + 4 + length) return;
     const answer = JSON.parse(this.#text.slice(head + 4, head + 4 + length)) as {
-      granted: [number, number, number, number, number][];
+      granted: Span[];
     };
     this.#text = this.#text.slice(head + 4 + length);
     const piece = scatter === 1 ? 1 : (batch as number);
-    for (const [first, count, , , lease] of answer.granted) {
+    for (const { task, first, count, attempt, lease } of answer.granted) {
       for (let at = 0; at < count; at += piece) {
-        this.#held.push([first + at, Math.min(piece, count - at), lease]);
+        const part = { first: first + at, count: Math.min(piece, count - at) };
+        this.#held.push({ task, ...part, attempt, lease, state: "done" });
       }
     }
     exchanges++;
@@ -63,7 +72,7 @@ class Pilot {
       const piece = at < this.#held.length ? (this.#held[at] as Piece) : last;
       if (at < this.#held.length) this.#held[at] = last;
       done.push(piece);
-      size += piece[1];
+      size += piece.count;
     }
     this.#send(done, batch as number);
   }
