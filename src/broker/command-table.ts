@@ -16,11 +16,15 @@ import { packValue, SpanBlockBuilder, unpackValue } from "../wire/index.ts";
 import type { TaskEntry } from "./book.ts";
 import type { CommandMap, CommandName, TaskView } from "./commands.ts";
 import type { Conversations } from "./conversations.ts";
+import type { Copies } from "./copies.ts";
 import { explain } from "./explain.ts";
+import { explainPilot } from "./explain-pilot.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { metricsOf } from "./metrics.ts";
 import type { CoreParts } from "./parts.ts";
+import { standingView } from "./standing.ts";
 import { pilotView, rangeColumns, taskView } from "./views.ts";
+import { dropWeights, readWeights, writeWeights } from "./weights.ts";
 
 /** Answers a command: exactly one of the two is called, once. */
 export interface Reply<Name extends CommandName> {
@@ -44,12 +48,19 @@ export class CommandTable {
   readonly #parts: CoreParts;
   readonly #lifecycle: Lifecycle;
   readonly #conversations: Conversations;
+  readonly #copies: Copies;
   readonly #handlers: HandlerTable;
 
-  constructor(parts: CoreParts, lifecycle: Lifecycle, conversations: Conversations) {
+  constructor(
+    parts: CoreParts,
+    lifecycle: Lifecycle,
+    conversations: Conversations,
+    copies: Copies,
+  ) {
     this.#parts = parts;
     this.#lifecycle = lifecycle;
     this.#conversations = conversations;
+    this.#copies = copies;
     this.#handlers = {
       ...this.#taskCommands(),
       ...this.#viewCommands(),
@@ -89,7 +100,7 @@ export class CommandTable {
   #taskCommands(): Pick<HandlerTable, "submit" | "extend" | "cancel" | "retry" | "wait"> {
     const { book, ledger, granter, world } = this.#parts;
     return {
-      submit: ({ spec, files }, reply) => {
+      submit: ({ spec, files, weights }, reply) => {
         const known = book.find(spec.name);
         if (known && known.row.spec.name === spec.name) {
           if (known.row.contentHash !== contentHash(spec, files)) {
@@ -112,11 +123,12 @@ export class CommandTable {
           },
           { cancelled: false, finished: false, mergedBelow: 0 },
         );
+        if (weights) writeWeights(book, entry, weights);
         granter.admit(entry);
         this.#changed(entry.row.id);
         this.#afterCommit(() => reply.ok({ task: entry.row.id, existed: false }));
       },
-      extend: ({ task, files }, reply) => {
+      extend: ({ task, files, weights }, reply) => {
         const entry = book.task(task);
         this.#mustBeOpen(entry, "extended");
         if (entry.row.spec.input.count !== null) {
@@ -134,6 +146,10 @@ export class CommandTable {
         const before = entry.row.ranges;
         book.extendTask(entry, files);
         ledger.extendTask(task as TaskId, entry.row.ranges - before);
+        if (weights) {
+          writeWeights(book, entry, joined(readWeights(book, task), weights));
+          granter.reorder();
+        }
         this.#changed(task);
         this.#afterCommit(() => reply.ok({ ranges: entry.row.ranges }));
       },
@@ -211,6 +227,7 @@ export class CommandTable {
     const task = entry.row.id;
     const leases = ledger.cancelTask(task as TaskId);
     granter.dismiss(task);
+    dropWeights(book, task);
     book.changeTask(entry, { phase: "cancelled", finishedWallMs: world.clock.wallMs() });
     this.#conversations.effects.tasks.add(task);
     const byPilot = new Map<PilotNumber, SpanBlockBuilder>();
@@ -248,8 +265,10 @@ export class CommandTable {
     HandlerTable,
     | "list"
     | "show"
+    | "standing"
     | "find"
     | "explain"
+    | "explainPilot"
     | "ranges"
     | "files"
     | "reasons"
@@ -263,6 +282,10 @@ export class CommandTable {
     return {
       list: (_ask, reply) => reply.ok([...book.tasks.values()].map((entry) => this.#view(entry))),
       show: ({ task }, reply) => reply.ok(this.#view(book.task(task))),
+      standing: ({ task }, reply) => {
+        const rate = this.#lifecycle.rate(task);
+        reply.ok(standingView(this.#parts, this.#conversations, book.task(task), rate));
+      },
       find: ({ name }, reply) => {
         const entry = book.find(name);
         if (!entry)
@@ -273,9 +296,18 @@ export class CommandTable {
         reply.ok({ task: entry.row.id });
       },
       explain: ({ task, range }, reply) => {
-        const lines = explain(this.#parts, this.#lifecycle, this.#conversations, task, range);
+        const lines = explain(
+          this.#parts,
+          this.#lifecycle,
+          this.#conversations,
+          this.#copies,
+          task,
+          range,
+        );
         reply.ok({ task, lines });
       },
+      explainPilot: ({ pilot }, reply) =>
+        reply.ok(explainPilot(this.#parts, this.#conversations, this.#copies, pilot)),
       ranges: ({ task, from, runsMax }, reply) => {
         const most = Math.min(runsMax, RUNS_PER_ANSWER_MAX);
         reply.ok(rangeColumns(this.#parts, book.task(task), from, most));
@@ -299,7 +331,7 @@ export class CommandTable {
       },
       pilots: (_ask, reply) =>
         reply.ok([...sessions()].map((session) => pilotView(this.#parts, session))),
-      metrics: (_ask, reply) => reply.ok(metricsOf(this.#parts, this.#conversations)),
+      metrics: (_ask, reply) => reply.ok(metricsOf(this.#parts, this.#conversations, this.#copies)),
       mergeable: (_ask, reply) =>
         this.#afterCommit(() => reply.ok(this.#lifecycle.mergeable().map((task) => ({ task })))),
     };
@@ -372,6 +404,8 @@ export class CommandTable {
     book.changeTask(entry, { ...change, finishedWallMs: world.clock.wallMs() });
     ledger.finishTask(task as TaskId);
     granter.dismiss(task);
+    // A failed one may be taken up again.
+    if (change.phase === "done") dropWeights(book, task);
     this.#parts.shaper.forgetTask(task);
     this.#afterCommit(() => {
       this.#lifecycle.ended(task);
@@ -386,7 +420,10 @@ export class CommandTable {
     this.#parts.ledger.resumeTask(entry.row.id as TaskId, 0);
   }
 
-  #bundleCommands(): Pick<HandlerTable, "disposable" | "bundleDeleted" | "drainPilot"> {
+  #bundleCommands(): Pick<
+    HandlerTable,
+    "disposable" | "bundleDeleted" | "drainPilot" | "allocationBegan"
+  > {
     const { book } = this.#parts;
     return {
       disposable: (_ask, reply) => {
@@ -404,6 +441,10 @@ export class CommandTable {
       bundleDeleted: ({ ids }, reply) => {
         for (const id of ids) book.changeBundle(id, { state: "deleted" });
         this.#afterCommit(() => reply.ok({}));
+      },
+      allocationBegan: ({ queue, allocation, wallMs }, reply) => {
+        this.#parts.accounts.allocationBegan(queue, allocation, wallMs);
+        reply.ok({});
       },
       drainPilot: ({ pilot, reason }, reply) => {
         const session = this.#conversations.sessions.get(pilot as PilotNumber);
@@ -432,4 +473,11 @@ export class CommandTable {
       },
     };
   }
+}
+
+function joined(one: Float32Array | null, more: Float32Array): Float32Array {
+  const all = new Float32Array((one?.length ?? 0) + more.length);
+  if (one) all.set(one);
+  all.set(more, one?.length ?? 0);
+  return all;
 }

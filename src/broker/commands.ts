@@ -2,6 +2,7 @@
  * What the rest of the house may ask of the core: one request, one answer, over the worker's port
  * or directly. Answers to requests that change something come after the group commit is on disk.
  */
+import type { MeasuredSplit } from "../shape/index.ts";
 import type { OutputFile, TaskPhaseName } from "../store/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
 
@@ -62,6 +63,51 @@ export interface PilotView {
   draining: boolean;
 }
 
+/** When a task will be done, as far as is known; seconds from now, -1 where nothing can be said. */
+export interface ForecastView {
+  seconds: number;
+  /** The work alone, and a pessimistic end of the last range. */
+  low: number;
+  high: number;
+  /** What it is made from; `rate`: ranges too short to be predicted one by one. */
+  known: "measured" | "hint" | "rate" | "nothing";
+  ranges: number;
+  slots: number;
+  /** Of a range; -1 unknown. */
+  meanSeconds: number;
+  cv: number;
+  /** Of the mean, one standard deviation. */
+  relativeError: number;
+}
+
+/** Core-seconds of an allocation, or of a pilot without one; shape/core-seconds.ts says of what. */
+export interface AllocationView {
+  queue: string;
+  allocation: string;
+  pilots: readonly string[];
+  /** Pilots of it that are connected. */
+  connected: number;
+  slots: number;
+  split: MeasuredSplit;
+  /** Useful core-seconds of the task asked for; the split is of all tasks. */
+  taskCoreSeconds: number;
+}
+
+export interface StandingView {
+  task: number;
+  forecast: ForecastView;
+  /** Sum over all allocations that worked for the task. */
+  split: MeasuredSplit;
+  /** Those with most core-seconds first; `allocationsLeft` more are only in the sum. */
+  allocations: AllocationView[];
+  allocationsLeft: number;
+}
+
+export interface PilotExplanation {
+  pilot: string;
+  lines: string[];
+}
+
 /** Columns of equal length, one entry a run of alike ranges, in order. */
 export interface RangeColumns {
   task: number;
@@ -96,17 +142,26 @@ export interface EngineMetrics {
 
 export interface CommandMap {
   submit: {
-    ask: { spec: TaskSpec; files: TaskFile[] };
+    /** `weights`: cost of each range, where the task file tells them (scan room). */
+    ask: { spec: TaskSpec; files: TaskFile[]; weights?: Float32Array | null };
     answer: { task: number; existed: boolean };
   };
-  extend: { ask: { task: number; files: TaskFile[] }; answer: { ranges: number } };
+  /** `weights`: of the ranges that are added. */
+  extend: {
+    ask: { task: number; files: TaskFile[]; weights?: Float32Array | null };
+    answer: { ranges: number };
+  };
   cancel: { ask: { task: number }; answer: { state: TaskPhaseName } };
   retry: { ask: { task: number }; answer: { ranges: number } };
   list: { ask: Record<string, never>; answer: TaskView[] };
   show: { ask: { task: number }; answer: TaskView };
+  /** Forecast, and where the core-seconds of the task's allocations went; computed when asked. */
+  standing: { ask: { task: number }; answer: StandingView };
   /** Id of a name, or of a decimal id given as text. */
   find: { ask: { name: string }; answer: { task: number } };
   explain: { ask: { task: number; range: number | null }; answer: Explanation };
+  /** Why a pilot has what it has: by its number, its id, or the name of one of its nodes. */
+  explainPilot: { ask: { pilot: string }; answer: PilotExplanation };
   ranges: { ask: { task: number; from: number; runsMax: number }; answer: RangeColumns };
   files: { ask: { task: number }; answer: FileTableRow[] };
   reasons: { ask: { task: number }; answer: { id: number; text: string }[] };
@@ -118,6 +173,11 @@ export interface CommandMap {
   metrics: { ask: Record<string, never>; answer: EngineMetrics };
   /** Answers once the task is done, failed or cancelled; `timed out` after timeoutMs (0: never). */
   wait: { ask: { task: number; timeoutMs: number }; answer: TaskView };
+  /** When an allocation began, from whoever asked for it: its pilots' start-up counts from there. */
+  allocationBegan: {
+    ask: { queue: string; allocation: string; wallMs: number };
+    answer: Record<string, never>;
+  };
   /** Orders a pilot to drain. */
   drainPilot: { ask: { pilot: number; reason: string }; answer: Record<string, never> };
 

@@ -26,14 +26,18 @@ import {
   type Hello,
   type PilotMessage,
   PROTOCOL_VERSION,
+  type Report,
   type SpanBlock,
   SpanBlockBuilder,
+  VERDICT,
 } from "../wire/index.ts";
 import { checkSlots, keyEnded, rightsOf } from "./credentials.ts";
 import type { CoreParts } from "./parts.ts";
 import { applyReport, type ReportEffects, VerdictRuns } from "./reports.ts";
 import { openSession, type Session, setResources, setSecondsLeft } from "./session.ts";
 
+/** One exchange of so many tells how long a flush takes. */
+const FLUSH_EVERY = 64;
 const VANISHED = "the pilot vanished while it ran";
 
 interface Connection {
@@ -49,6 +53,9 @@ export class Conversations {
   readonly counters = { exchanges: 0, rangesReported: 0, faults: 0, rangesGranted: 0, expired: 0 };
   /** Called when a session begins or ends. */
   onSession: (session: Session, joined: boolean) => void = () => {};
+  /** Called after each report was applied, and when leases have ended without a word. */
+  onReport: (session: Session, report: Report, nowMs: number) => void = () => {};
+  onFreed: (leases: readonly Lease[]) => void = () => {};
   readonly #parts: CoreParts;
   readonly #connections = new Map<number, Connection>();
   #nextSession = 1;
@@ -153,8 +160,17 @@ export class Conversations {
     return entry ? this.#parts.book.reasonId(entry, VANISHED) : NO_REASON;
   };
 
+  /** F of its queue: from a report to its durable verdict. */
+  #flushed(session: Session, sinceMs: number): void {
+    const nowMs = this.#nowMs();
+    const seconds = Math.max(0, nowMs - sinceMs) / 1000;
+    this.#parts.shaper.costs.observeFlush(session.nodeTypes[0] ?? "", seconds, nowMs);
+  }
+
   #freed(leases: readonly Lease[]): void {
     if (leases.length === 0) return;
+    this.#parts.accounts.freed(leases);
+    this.onFreed(leases);
     this.counters.expired += leases.length;
     this.effects.readyArrived = true;
     for (const lease of leases) this.effects.tasks.add(lease.task);
@@ -184,11 +200,12 @@ export class Conversations {
         this.#exchange(session, message, nowMs);
         return;
       case "started":
-        this.#started(session, message.spans);
+        this.#started(session, message.spans, nowMs);
         return;
       case "heartbeat":
         session.freeSlots = message.freeSlots;
         setSecondsLeft(session, message.secondsLeft, nowMs);
+        this.#parts.accounts.look(session, false, nowMs);
         this.send(connection.id, { type: "pulse" });
         return;
       case "bundle":
@@ -197,6 +214,8 @@ export class Conversations {
       case "resources":
         checkSlots(session.rights, message.nodes);
         setResources(session, message.nodes, message.secondsLeft, nowMs);
+        session.reshaped = true;
+        this.#parts.accounts.look(session, false, nowMs);
         return;
       case "drain":
         session.draining = true;
@@ -240,12 +259,14 @@ export class Conversations {
       peer: connection.peer,
       nowMs,
       rights,
+      account: this.#parts.accounts.open(pilot, hello),
     });
     connection.session = session;
     this.sessions.set(pilot, session);
     const refused = this.#reconcile(session, hello.held);
     ledger.renew(pilot, nowMs + options.leaseTermMs);
     this.onSession(session, true);
+    this.#parts.accounts.look(session, false, nowMs);
     const grant = this.#grant(session);
     this.send(connection.id, {
       type: "welcome",
@@ -306,10 +327,13 @@ export class Conversations {
     const verdicts = new VerdictRuns();
     for (const report of message.reports) {
       applyReport(this.#parts, session, report, verdicts, this.effects, nowMs);
+      this.onReport(session, report, nowMs);
     }
     session.want = message.want;
     if (message.want > 0) {
-      const grant = { type: "grant", sequence: message.sequence, ...this.#grant(session) } as const;
+      const body = this.#grant(session);
+      this.#parts.accounts.look(session, body.spans.length === 0, nowMs);
+      const grant = { type: "grant", sequence: message.sequence, ...body } as const;
       const verdictsFollow = message.reports.length > 0;
       this.#parts.world.send(session.connection, encodeFrame(grant), verdictsFollow);
     }
@@ -321,7 +345,11 @@ export class Conversations {
       runs: verdicts.runs,
     });
     const { connection } = session;
-    committer.afterCommit(() => this.#parts.world.send(connection, frame));
+    const flush = this.counters.exchanges % FLUSH_EVERY === 1;
+    committer.afterCommit(() => {
+      this.#parts.world.send(connection, frame);
+      if (flush) this.#flushed(session, nowMs);
+    });
   }
 
   #grant(session: Session): GrantBody {
@@ -329,22 +357,25 @@ export class Conversations {
     const wanted = session.want;
     const body = this.#parts.granter.grant(session);
     this.counters.rangesGranted += wanted - session.want;
+    if (wanted > session.want) this.#parts.accounts.granted(session, this.#nowMs());
     for (const block of body.spans) this.effects.tasks.add(block.task);
     return body;
   }
 
-  #started(session: Session, blocks: readonly SpanBlock[]): void {
+  #started(session: Session, blocks: readonly SpanBlock[], nowMs: number): void {
+    const { ledger, accounts } = this.#parts;
     const sink = new VerdictRuns();
     for (const block of blocks) {
       for (let i = 0; i < block.size; i++) {
-        this.#parts.ledger.started(
-          session.pilot,
-          block.lease[i] as LeaseId,
-          block.task,
-          block.first[i] as RangeIndex,
-          block.count[i] as number,
-          sink,
-        );
+        const lease = block.lease[i] as LeaseId;
+        const first = block.first[i] as RangeIndex;
+        const count = block.count[i] as number;
+        ledger.started(session.pilot, lease, block.task, first, count, sink);
+        const verdict = sink.runs.at(-1);
+        if (verdict === VERDICT.accepted || verdict === VERDICT.duplicate) {
+          const isNew = verdict === VERDICT.accepted;
+          accounts.started(session, isNew, block.task, lease, first, count, nowMs);
+        }
       }
     }
   }

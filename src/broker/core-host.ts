@@ -149,6 +149,7 @@ export class CoreHost {
 
   async #stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#core.save();
     this.#core.endOfBatch();
     for (let i = 0; i < 200 && !this.#core.idle; i++) {
       await new Promise((resolve) => setTimeout(resolve, 10));

@@ -11,25 +11,29 @@
  */
 import { DISK_FREE_BYTES_MIN, HEARTBEAT_MS, LEASE_TERM_MS, type TaskId } from "../base/index.ts";
 import { Ledger } from "../ledger/index.ts";
-import { type SavedShaper, Shaper } from "../shape/index.ts";
+import { COPY_SHARE_MAX, type SavedShaper, Shaper } from "../shape/index.ts";
 import type { FileRow, Recovered } from "../store/index.ts";
-import { packValue, unpackValue } from "../wire/index.ts";
+import { OUTCOME, packValue, type SpanBlock, unpackValue } from "../wire/index.ts";
+import { Accounts } from "./accounts.ts";
 import { Book, type TaskEntry } from "./book.ts";
 import { CommandTable, type Reply } from "./command-table.ts";
 import type { CommandMap, CommandName } from "./commands.ts";
 import { Committer, TRICKLE } from "./committer.ts";
 import { Conversations } from "./conversations.ts";
+import { Copies } from "./copies.ts";
 import { Granter } from "./granter.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { CoreOptions, CoreParts, CoreWorld } from "./parts.ts";
 import { type RecoverySummary, recover } from "./recovery.ts";
 import { Tail } from "./tail.ts";
 import { pilotView, taskView } from "./views.ts";
+import { readWeights } from "./weights.ts";
 
 export const CORE_DEFAULTS: CoreOptions = {
   leaseTermMs: LEASE_TERM_MS,
   heartbeatMs: HEARTBEAT_MS,
   disconnectGraceMs: 3_000,
+  copyShareMax: COPY_SHARE_MAX,
   freeBytesMin: DISK_FREE_BYTES_MIN,
   trickle: TRICKLE,
   ledger: {},
@@ -37,6 +41,8 @@ export const CORE_DEFAULTS: CoreOptions = {
 
 const SHAPER_KEY = "shaper";
 const SAVE_SHAPER_MS = 10_000;
+const ACCOUNTS_KEY = "accounts";
+const SAVE_ACCOUNTS_MS = 30_000;
 const EVENT_MS = 100;
 const SPACE_MS = 1_000;
 
@@ -46,10 +52,12 @@ export class Core {
   readonly #conversations: Conversations;
   readonly #lifecycle: Lifecycle;
   readonly #commands: CommandTable;
+  readonly #copies: Copies;
   readonly #tail: Tail;
   #eventsMs = 0;
   #spaceMs = 0;
   #savedShaperMs = 0;
+  #savedAccountsMs = 0;
   #reportedSinceSave = 0;
 
   constructor(world: CoreWorld, recovered: Recovered, chosen: Partial<CoreOptions> = {}) {
@@ -68,14 +76,18 @@ export class Core {
     this.recovery = recover(recovered, book, ledger, (sequence, bytes) =>
       committer.inherit(sequence, bytes),
     );
-    const shaper = restoreShaper(book);
+    const shaper = restoreShaper(book, options.copyShareMax);
     const granter = new Granter({
       ledger,
       shaper,
       inputs: world.inputs,
       clock: world.clock,
       onChangedFile: (entry, file, what) => this.#fileChanged(entry, file, what),
+      weightsOf: (task) => readWeights(book, task),
     });
+    const accounts = new Accounts({ ledger, shaper, book, clock: world.clock });
+    const savedAccounts = book.meta(ACCOUNTS_KEY);
+    if (savedAccounts) accounts.load(JSON.parse(unpackValue(savedAccounts) as string));
     this.#parts = {
       world,
       options,
@@ -84,6 +96,7 @@ export class Core {
       ledger,
       shaper,
       granter,
+      accounts,
       committer,
       pilotKeys: new Set(),
     };
@@ -91,13 +104,27 @@ export class Core {
     this.#conversations.onSession = (session, joined) => {
       if (!joined) {
         shaper.forgetPilot(session.pilot);
+        accounts.close(session);
         this.#tail.forget(session.pilot);
       }
       world.emit({ type: "pilot", joined, view: pilotView(this.#parts, session) });
     };
     this.#lifecycle = new Lifecycle(this.#parts);
-    this.#tail = new Tail(this.#parts, this.#conversations);
-    this.#commands = new CommandTable(this.#parts, this.#lifecycle, this.#conversations);
+    this.#copies = new Copies(this.#parts, this.#conversations);
+    this.#conversations.onReport = (session, report) => {
+      this.#copies.reported(session, report);
+      if (report.outcome !== OUTCOME.done) this.#giveBack(report.spans);
+    };
+    this.#conversations.onFreed = (leases) => {
+      for (const { task, first, count } of leases) granter.giveBack(task, first, count);
+    };
+    this.#tail = new Tail(this.#parts, this.#conversations, this.#copies);
+    this.#commands = new CommandTable(
+      this.#parts,
+      this.#lifecycle,
+      this.#conversations,
+      this.#copies,
+    );
     this.#resume();
   }
 
@@ -160,6 +187,13 @@ export class Core {
     return this.#parts.committer.idle;
   }
 
+  /** What was learned and measured goes into the next group: the engine is about to stop. */
+  save(): void {
+    const { book, shaper, accounts } = this.#parts;
+    book.putMeta(SHAPER_KEY, packValue(JSON.stringify(shaper.save())));
+    book.putMeta(ACCOUNTS_KEY, packValue(JSON.stringify(accounts.save())));
+  }
+
   /** No more commits: the host closes the store next. */
   stop(): void {
     this.#parts.committer.stop();
@@ -212,6 +246,14 @@ export class Core {
     this.#parts.granter.paused = !enough;
     // Once a second also those are asked again whom only time held back (quarantine, fitting).
     this.#conversations.effects.readyArrived = true;
+    this.#parts.granter.reorder();
+  }
+
+  #giveBack(spans: SpanBlock): void {
+    const { granter } = this.#parts;
+    for (let i = 0; i < spans.size; i++) {
+      granter.giveBack(spans.task, spans.first[i] as number, spans.count[i] as number);
+    }
   }
 
   /** What was learned of costs survives a restart; a few kilobytes every ten seconds of work. */
@@ -221,12 +263,17 @@ export class Core {
     const { exchanges } = this.#conversations.counters;
     if (exchanges === this.#reportedSinceSave) return;
     this.#reportedSinceSave = exchanges;
-    this.#parts.book.putMeta(SHAPER_KEY, packValue(JSON.stringify(this.#parts.shaper.save())));
+    const { book, shaper, accounts } = this.#parts;
+    book.putMeta(SHAPER_KEY, packValue(JSON.stringify(shaper.save())));
+    if (nowMs - this.#savedAccountsMs < SAVE_ACCOUNTS_MS) return;
+    this.#savedAccountsMs = nowMs;
+    book.putMeta(ACCOUNTS_KEY, packValue(JSON.stringify(accounts.save())));
   }
 }
 
-function restoreShaper(book: Book): Shaper {
+function restoreShaper(book: Book, copyShareMax: number): Shaper {
   const saved = book.meta(SHAPER_KEY);
-  if (!saved) return new Shaper();
-  return Shaper.restore(JSON.parse(unpackValue(saved) as string) as SavedShaper);
+  if (!saved) return new Shaper({ copyShareMax });
+  const state = JSON.parse(unpackValue(saved) as string) as SavedShaper;
+  return Shaper.restore(state, { copyShareMax });
 }

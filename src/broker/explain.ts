@@ -4,6 +4,7 @@
  */
 import {
   formatBytes,
+  formatSeconds,
   JumboError,
   leaseEpoch,
   leaseNumber,
@@ -15,6 +16,7 @@ import { type RangeRun, STATE } from "../ledger/index.ts";
 import type { FileRow } from "../store/index.ts";
 import type { TaskEntry } from "./book.ts";
 import type { Conversations } from "./conversations.ts";
+import type { Copies } from "./copies.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { CoreParts } from "./parts.ts";
 import { coresMax } from "./session.ts";
@@ -24,6 +26,7 @@ export function explain(
   parts: CoreParts,
   lifecycle: Lifecycle,
   conversations: Conversations,
+  copies: Copies,
   task: number,
   range: number | null,
 ): string[] {
@@ -36,7 +39,7 @@ export function explain(
       { subject: "range" },
     );
   }
-  return explainRange(parts, conversations, entry, range as RangeIndex);
+  return explainRange(parts, conversations, copies, entry, range as RangeIndex);
 }
 
 function explainTask(
@@ -120,6 +123,7 @@ function clusterRemarks(entry: TaskEntry): string[] {
 function explainRange(
   parts: CoreParts,
   conversations: Conversations,
+  copies: Copies,
   entry: TaskEntry,
   range: RangeIndex,
 ): string[] {
@@ -133,7 +137,38 @@ function explainRange(
     `starts ${at.attempts}, bad ends ${at.failures} of ${entry.row.spec.attempts}, ` +
       `vanished pilots ${at.losses} of ${entry.row.spec.losses}, leased out ${at.grants} times`,
   ];
+  lines.push(...runningLines(parts, conversations, entry, at, copies));
   if (at.reason !== 0) lines.push(`last reason: ${entry.reasonTexts[at.reason] ?? "unknown"}`);
+  return lines;
+}
+
+/** How long it runs and should take, and who else runs it. */
+function runningLines(
+  parts: CoreParts,
+  conversations: Conversations,
+  entry: TaskEntry,
+  at: RangeRun,
+  copies: Copies,
+): string[] {
+  const { ledger, shaper } = parts;
+  const task = entry.row.id as TaskId;
+  const pilot = at.state === STATE.running ? ledger.lease(at.lease)?.pilot : undefined;
+  const session = pilot === undefined ? undefined : conversations.sessions.get(pilot);
+  const nodeType = session?.nodeTypes[0] ?? "";
+  const lines: string[] = [];
+  const predicted = shaper.predict(task, nodeType, at.first);
+  if ((at.state === STATE.running || at.state === STATE.held) && predicted >= 0) {
+    const { known, q90 } = shaper.costs.view(task, nodeType);
+    lines.push(
+      `predicted: ${predicted.toFixed(2)} s on its node` +
+        (shaper.inOrder(task) >= 0 ? " (by its weight)" : ` (q90 ${q90.toFixed(2)} s, ${known})`),
+    );
+  }
+  const copy = copies.copyOf(task, at.first);
+  if (copy !== null) {
+    const id = parts.book.pilots.get(copy)?.pilotId ?? "?";
+    lines.push(`a second copy of it runs at pilot ${id}: the first report counts`);
+  }
   return lines;
 }
 
@@ -155,7 +190,14 @@ function stateLine(
       const row = pilot === undefined ? undefined : parts.book.pilots.get(pilot);
       const here = conversations.sessions.has(pilot as PilotNumber) ? "connected" : "not connected";
       const what = at.state === STATE.held ? "held, not started" : "running";
-      return `${what} under lease ${lease} by pilot ${row?.pilotId ?? "?"} (${here})`;
+      const log = conversations.sessions.get(pilot as PilotNumber)?.account.log;
+      const atMs = log?.find(at.lease, at.first) ?? -1;
+      const nowMs = parts.world.clock.monotonicMs();
+      const since =
+        at.state === STATE.running && atMs >= 0
+          ? ` for ${formatSeconds((nowMs - atMs) / 1000)}`
+          : "";
+      return `${what} under lease ${lease} by pilot ${row?.pilotId ?? "?"} (${here})${since}`;
     }
     case STATE.done:
       return `done under lease ${lease}, output in ${parts.book.bundles.get(at.bundle)?.uri ?? "no bundle"}`;

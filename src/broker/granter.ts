@@ -11,10 +11,10 @@ import {
   type TaskId,
 } from "../base/index.ts";
 import { countRuleFor } from "../formats/index.ts";
-import type { Ledger } from "../ledger/index.ts";
+import { type Ledger, STATE } from "../ledger/index.ts";
 import type { GrantPlan, PilotSight, Shaper, TaskSight } from "../shape/index.ts";
 import type { FileRow } from "../store/index.ts";
-import { payloadSeed } from "../task/index.ts";
+import { hintOf, payloadSeed } from "../task/index.ts";
 import {
   type FileInfo,
   type GrantBody,
@@ -67,6 +67,7 @@ export class Granter {
   readonly #inputs: InputSource;
   readonly #clock: Clock;
   readonly #onChangedFile: (entry: TaskEntry, file: FileRow, what: string) => void;
+  readonly #weightsOf: (task: number) => Float32Array | null;
   #sights: OpenTask[] = [];
 
   constructor(parts: {
@@ -75,19 +76,25 @@ export class Granter {
     inputs: InputSource;
     clock: Clock;
     onChangedFile: (entry: TaskEntry, file: FileRow, what: string) => void;
+    /** Cost weight of each range, null where the task has none. */
+    weightsOf: (task: number) => Float32Array | null;
   }) {
     this.#ledger = parts.ledger;
     this.#shaper = parts.shaper;
     this.#inputs = parts.inputs;
     this.#clock = parts.clock;
     this.#onChangedFile = parts.onChangedFile;
+    this.#weightsOf = parts.weightsOf;
   }
 
   /** Puts a task among those that are dispatched. */
   admit(entry: TaskEntry): void {
     const { spec, id } = entry.row;
+    const weights = this.#weightsOf(id);
     const command = spec.payload.command;
-    this.#shaper.setHints(id, spec.cost.meanSeconds, spec.cost.cv);
+    const hint = hintOf(spec);
+    this.#shaper.setHints(id, hint.meanSeconds, hint.cv);
+    if (weights !== null) this.#shaper.setWeights(id, weights, this.#isReady(id));
     const readsBytes = command.some((word) => /\{(slice|offset|bytes)\}/.test(word));
     this.open.set(id, {
       entry,
@@ -97,7 +104,7 @@ export class Granter {
       ready: 0,
       leased: 0,
       coresPerSlot: spec.payload.cores,
-      hasHints: false,
+      hasHints: weights !== null,
       needsOffsets: readsBytes || (spec.payload.mode === "stream" && command[0] !== ":null"),
     });
   }
@@ -207,13 +214,75 @@ export class Granter {
       granted += count;
       spans++;
     }
+    if (picks) this.#giveBackPicks(task, picks, granted);
     if (granted === 0) return 0;
     for (const block of builder.build()) body.spans.push(block);
-    if (!session.knownTasks.has(task)) {
-      session.knownTasks.add(task);
-      body.tasks.push(taskInfoOf(open.entry));
-    }
+    this.#describeTask(session, open, body);
     return granted;
+  }
+
+  /** Leases a second copy of a running range to the pilot; null if its input has changed. */
+  grantCopy(session: Session, open: OpenTask, range: number): GrantBody | null {
+    const task = open.task as TaskId;
+    if (this.#changedInput(open.entry, range)) return null;
+    const body: MutableBody = { spans: [], tasks: [], files: [], offsets: [], fileBytes: 0 };
+    const run = this.#ledger.rangeAt(task, range);
+    const lease = this.#ledger.grantCopy(task, range, 1, session.pilot);
+    const builder = new SpanBlockBuilder(task);
+    builder.add(range, 1, run.attempts + 1, run.grants + 1, lease.id);
+    this.#describeFiles(session, open, range, 1, body);
+    for (const block of builder.build()) body.spans.push(block);
+    this.#describeTask(session, open, body);
+    session.want--;
+    session.freeSlots--;
+    return body;
+  }
+
+  #describeTask(session: Session, open: OpenTask, body: MutableBody): void {
+    if (session.knownTasks.has(open.task)) return;
+    session.knownTasks.add(open.task);
+    body.tasks.push(taskInfoOf(open.entry));
+  }
+
+  // -- tasks with weights: the shaper's order proposes, the ledger disposes -----------------------
+
+  /** Ranges of a task with weights are ready again. */
+  giveBack(task: number, first: number, count: number): void {
+    if (this.#shaper.inOrder(task) < 0) return;
+    for (let range = first; range < first + count; range++) {
+      const run = this.#ledger.nextReady(task as TaskId, range, 1);
+      if (run?.first === range) this.#shaper.giveBack(task, range, 1);
+    }
+  }
+
+  /** Puts orders right that have lost step with the ledger (reopened, retried, extended ranges). */
+  reorder(): void {
+    for (const { task } of this.open.values()) {
+      const inOrder = this.#shaper.inOrder(task);
+      if (inOrder < 0 || inOrder === this.#ledger.ready(task as TaskId)) continue;
+      const weights = this.#weightsOf(task);
+      if (weights !== null) this.#shaper.setWeights(task, weights, this.#isReady(task));
+    }
+  }
+
+  #giveBackPicks(task: TaskId, picks: readonly number[], granted: number): void {
+    if (granted === picks.length) return;
+    for (const range of picks) this.giveBack(task, range, 1);
+  }
+
+  #isReady(task: number): (range: number) => boolean {
+    let first = 0;
+    let end = 0;
+    let isReady = false;
+    return (range) => {
+      if (range < first || range >= end) {
+        const [run] = this.#ledger.runs(task as TaskId, range, 1);
+        first = range;
+        end = run ? run.first + run.count : range + 1;
+        isReady = run?.state === STATE.ready;
+      }
+      return isReady;
+    };
   }
 
   /** True while the pilot has a range that one more lost pilot would end. */

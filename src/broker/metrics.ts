@@ -2,9 +2,14 @@
 import type { TaskId } from "../base/index.ts";
 import type { EngineMetrics } from "./commands.ts";
 import type { Conversations } from "./conversations.ts";
+import type { Copies } from "./copies.ts";
 import type { CoreParts } from "./parts.ts";
 
-export function metricsOf(parts: CoreParts, conversations: Conversations): EngineMetrics {
+export function metricsOf(
+  parts: CoreParts,
+  conversations: Conversations,
+  copies: Copies,
+): EngineMetrics {
   const { committer, ledger, book } = parts;
   const { counters } = committer;
   const metrics: EngineMetrics = {
@@ -17,6 +22,9 @@ export function metricsOf(parts: CoreParts, conversations: Conversations): Engin
     jumbo_ranges_granted_total: conversations.counters.rangesGranted,
     jumbo_ranges_reported_total: conversations.counters.rangesReported,
     jumbo_leases_expired_total: conversations.counters.expired,
+    jumbo_copies_made_total: copies.made,
+    jumbo_copies_stopped_total: copies.stopped,
+    jumbo_copies_open: copies.open,
     jumbo_faults_total: conversations.counters.faults,
     jumbo_commit_groups_total: counters.groups,
     jumbo_commit_seconds_sum: counters.commitMsSum / 1000,

@@ -3,6 +3,7 @@ import type { Clock, Random } from "../base/index.ts";
 import type { Ledger, LedgerOptions } from "../ledger/index.ts";
 import type { Shaper } from "../shape/index.ts";
 import type { Store } from "../store/index.ts";
+import type { Accounts } from "./accounts.ts";
 import type { Book } from "./book.ts";
 import type { EngineEvent } from "./commands.ts";
 import type { Committer, TrickleStep } from "./committer.ts";
@@ -31,6 +32,8 @@ export interface CoreOptions {
   readonly heartbeatMs: number;
   /** How long leases outlive a closed connection, at most the lease term. */
   readonly disconnectGraceMs: number;
+  /** Most that second copies may cost, as a share of the work done. */
+  readonly copyShareMax: number;
   /** Free space under which nothing new is leased. */
   readonly freeBytesMin: number;
   /** How soon journal is turned into pages; other than the default only in tests. */
@@ -47,6 +50,7 @@ export interface CoreParts {
   readonly ledger: Ledger;
   readonly shaper: Shaper;
   readonly granter: Granter;
+  readonly accounts: Accounts;
   readonly committer: Committer;
   /** Hex credentials that hello may carry. */
   readonly pilotKeys: Set<string>;

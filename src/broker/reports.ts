@@ -14,7 +14,8 @@ import {
 } from "../base/index.ts";
 import { type Ledger, VERDICT, type Verdict, type VerdictSink } from "../ledger/index.ts";
 import type { Shaper } from "../shape/index.ts";
-import { OUTCOME, type Report, type SpanBlock } from "../wire/index.ts";
+import { blockRanges, OUTCOME, type Report, type SpanBlock } from "../wire/index.ts";
+import type { Accounts } from "./accounts.ts";
 import type { Book } from "./book.ts";
 import { maySee, type Session } from "./session.ts";
 
@@ -48,6 +49,7 @@ export interface ReportParts {
   readonly book: Book;
   readonly ledger: Ledger;
   readonly shaper: Shaper;
+  readonly accounts: Accounts;
 }
 
 export const INPUT_CHANGED_PREFIX = "input changed: ";
@@ -80,7 +82,10 @@ export function applyReport(
     const what = report.reason.slice(INPUT_CHANGED_PREFIX.length);
     effects.changed.push({ task: spans.task, range: spans.first[0] as number, what });
   }
-  learn(parts.shaper, session, report, accepted, nowMs);
+  const total = blockRanges(spans);
+  const cores = parts.accounts.coresOf(spans.task, session.slots);
+  parts.accounts.reported(session, report, accepted, total, cores, nowMs);
+  learn(parts.shaper, session, report, accepted, total, nowMs);
 }
 
 function applyDone(
@@ -178,6 +183,7 @@ function learn(
   session: Session,
   report: Report,
   accepted: number,
+  total: number,
   nowMs: number,
 ): void {
   if (accepted === 0) return;
@@ -185,8 +191,19 @@ function learn(
     session.failureStreak = 0;
     const nodeType = session.nodeTypes[report.node] ?? "";
     const { cost, spans } = report;
-    shaper.observe(spans.task, nodeType, accepted, cost, nowMs, 0, session.pilot);
+    const weight = accepted === total ? weightOf(shaper, spans) : 0;
+    shaper.observe(spans.task, nodeType, accepted, cost, nowMs, weight, session.pilot);
   } else if (report.outcome === OUTCOME.failed || report.outcome === OUTCOME.fatal) {
     session.failureStreak += accepted;
   }
+}
+
+/** Sum of the cost weights of a block's ranges; 0 for a task without weights. */
+function weightOf(shaper: Shaper, spans: SpanBlock): number {
+  if (shaper.inOrder(spans.task) < 0) return 0;
+  let sum = 0;
+  for (let i = 0; i < spans.size; i++) {
+    sum += shaper.weightOf(spans.task, spans.first[i] as number, spans.count[i] as number);
+  }
+  return sum;
 }

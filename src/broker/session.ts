@@ -6,6 +6,7 @@
  */
 import type { LeaseId, PilotNumber } from "../base/index.ts";
 import type { Hello, NodeResources } from "../wire/index.ts";
+import type { Account } from "./accounts.ts";
 import type { PilotRights } from "./credentials.ts";
 
 export interface Session {
@@ -43,6 +44,10 @@ export interface Session {
   done: number;
   /** What its credential lets it do. */
   readonly rights: PilotRights;
+  /** Where its core-seconds go. */
+  readonly account: Account;
+  /** Cores or walltime have changed: what it queues is looked at again (tail.ts). */
+  reshaped: boolean;
 }
 
 export function openSession(
@@ -54,6 +59,7 @@ export function openSession(
     peer: string;
     nowMs: number;
     rights: PilotRights;
+    account: Account;
   },
 ): Session {
   const session: Session = {
@@ -82,6 +88,8 @@ export function openSession(
     failureStreak: 0,
     done: 0,
     rights: at.rights,
+    account: at.account,
+    reshaped: false,
   };
   setResources(session, hello.nodes, hello.secondsLeft, at.nowMs);
   return session;

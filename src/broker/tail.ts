@@ -1,15 +1,18 @@
 /**
  * The end of a bag, and of an allocation: once a second it looks whether slots starve while other
  * pilots hold ranges that they have not started, and takes those back; and whether nothing that is
- * left will ever fit a pilot's walltime, and lets it hand its node back. How many and from whom is
- * the shaper's word; which leases is decided here, last granted first. A recalled range stays
- * leased until the pilot's word or its expiry.
+ * left will ever fit a pilot's walltime, and lets it hand its node back; and whether a pilot whose
+ * cores or walltime changed queues what others had better run. What slow nodes run is copied to
+ * slots that starve (copies.ts). How many and from whom is the shaper's word; which leases is
+ * decided here, last granted first. A recalled range stays leased until the pilot's word or its
+ * expiry.
  */
 import type { TaskId } from "../base/index.ts";
 import { STATE } from "../ledger/index.ts";
 import type { HolderSight } from "../shape/index.ts";
 import { type SpanBlock, SpanBlockBuilder } from "../wire/index.ts";
 import type { Conversations } from "./conversations.ts";
+import type { Copies } from "./copies.ts";
 import { ROUND_TRIP_SECONDS } from "./granter.ts";
 import type { CoreParts } from "./parts.ts";
 import { type Session, secondsLeftOf } from "./session.ts";
@@ -21,25 +24,40 @@ const RECALL_AGAIN_MS = 5_000;
 export class Tail {
   readonly #parts: CoreParts;
   readonly #conversations: Conversations;
+  readonly #copies: Copies;
   readonly #askedMs = new Map<number, number>();
   #lookedMs = 0;
   recalled = 0;
   handedBack = 0;
 
-  constructor(parts: CoreParts, conversations: Conversations) {
+  constructor(parts: CoreParts, conversations: Conversations, copies: Copies) {
     this.#parts = parts;
     this.#conversations = conversations;
+    this.#copies = copies;
   }
 
   tick(nowMs: number): void {
     if (nowMs - this.#lookedMs < LOOK_MS) return;
     this.#lookedMs = nowMs;
     this.#handBack();
+    this.#reshape(nowMs);
     const owners = new Set<string>();
     for (const { rights } of this.#conversations.sessions.values()) owners.add(rights.owner);
     for (const owner of owners) {
       const hungry = this.#hungrySlots(owner);
-      if (hungry > 0) this.#recall(owner, hungry, nowMs);
+      if (hungry === 0) continue;
+      this.#recall(owner, hungry, nowMs);
+      this.#copies.make(owner, nowMs);
+    }
+  }
+
+  /** A pilot with other cores or another walltime: what would wait long there goes back. */
+  #reshape(nowMs: number): void {
+    for (const session of this.#conversations.sessions.values()) {
+      if (!session.reshaped) continue;
+      session.reshaped = false;
+      const holder = this.#holder(session, nowMs);
+      if (holder) this.#takeBack([holder], Number.POSITIVE_INFINITY, nowMs);
     }
   }
 
@@ -69,7 +87,10 @@ export class Tail {
       const holder = this.#holder(session, nowMs);
       if (holder && this.#holdsOf(session, owner)) holders.push(holder);
     }
-    if (holders.length === 0) return;
+    if (holders.length > 0) this.#takeBack(holders, hungry, nowMs);
+  }
+
+  #takeBack(holders: readonly HolderSight[], hungry: number, nowMs: number): void {
     for (const order of this.#parts.shaper.recallFor(holders, hungry)) {
       const session = [...this.#conversations.sessions.values()].find(
         ({ pilot }) => pilot === order.pilot,

@@ -13,8 +13,20 @@ const WALL_BINS_PER_E = 8;
 const WALL_MIN_SECONDS = 1e-3;
 const CV_MIN = 0.05;
 const CV_MAX = 2;
-const STEPS = 18;
+const STEPS = 15;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
+/** Ranges of one age, seconds. */
+export interface Running {
+  readonly ageSeconds: number;
+  readonly ranges: number;
+}
+
+export type SavedAges = readonly [
+  ended: number,
+  wallSum: number,
+  walls: readonly (readonly [number, number])[],
+];
 
 export class Ages {
   readonly binMs: number;
@@ -35,6 +47,12 @@ export class Ages {
   ended(ranges: number, wallSeconds: number, nowMs: number): void {
     if (!(ranges > 0) || !(wallSeconds >= 0)) return;
     this.#add(nowMs - wallSeconds * 1000, -ranges);
+    this.took(ranges, wallSeconds);
+  }
+
+  /** `ranges` took `wallSeconds` each; their starts are counted by the caller (see `learn`). */
+  took(ranges: number, wallSeconds: number): void {
+    if (!(ranges > 0) || !(wallSeconds >= 0) || !Number.isFinite(wallSeconds)) return;
     const seconds = Math.max(WALL_MIN_SECONDS, wallSeconds);
     const bin = Math.floor(Math.log(seconds) * WALL_BINS_PER_E);
     this.#walls.set(bin, (this.#walls.get(bin) ?? 0) + ranges);
@@ -43,8 +61,8 @@ export class Ages {
   }
 
   /** Ages of what still runs. */
-  running(nowMs: number): { ageSeconds: number; ranges: number }[] {
-    const found: { ageSeconds: number; ranges: number }[] = [];
+  running(nowMs: number): Running[] {
+    const found: Running[] = [];
     for (const [bin, ranges] of this.#started) {
       const ageSeconds = (nowMs - (bin + 0.5) * this.binMs) / 1000;
       if (ranges > 0 && ageSeconds > 0) found.push({ ageSeconds, ranges });
@@ -52,9 +70,16 @@ export class Ages {
     return found;
   }
 
-  /** Mean and cv of range times as they would be had everything ended; mean 0: nothing known. */
-  learn(nowMs: number): Moments {
-    const running = this.running(nowMs);
+  /** Ranges whose time is known. */
+  get count(): number {
+    return this.#ended;
+  }
+
+  /**
+   * Mean and cv of range times as they would be had everything ended; mean 0: nothing known.
+   * `running`: ages of what runs, from whoever knows them better than the starts told here.
+   */
+  learn(nowMs: number, running: readonly Running[] = this.running(nowMs)): Moments {
     if (this.#ended === 0) return { mean: 0, cv: 0.5 };
     let ageSum = 0;
     for (const { ageSeconds, ranges } of running) ageSum += ageSeconds * ranges;
@@ -74,7 +99,7 @@ export class Ages {
   }
 
   /** Log likelihood. */
-  #score(shape: number, mean: number, running: { ageSeconds: number; ranges: number }[]): number {
+  #score(shape: number, mean: number, running: readonly Running[]): number {
     const rate = shape / mean;
     let sum = 0;
     for (const [bin, ranges] of this.#walls) {
@@ -88,6 +113,18 @@ export class Ages {
       sum += ranges * Math.log(Math.max(1e-300, chance));
     }
     return sum;
+  }
+
+  /** What was measured; starts are of this life. */
+  save(): SavedAges {
+    return [this.#ended, this.#wallSum, [...this.#walls]];
+  }
+
+  load([ended, wallSum, walls]: SavedAges): void {
+    if (!(ended >= 0) || !(wallSum >= 0)) return;
+    this.#ended = ended;
+    this.#wallSum = wallSum;
+    for (const [bin, ranges] of walls) this.#walls.set(bin, ranges);
   }
 
   #add(atMs: number, ranges: number): void {

@@ -17,10 +17,12 @@
  * plan() runs on every exchange and must stay below a microsecond for one task: numbers are passed
  * as arguments and the one usual allocation is the answer.
  */
+import type { SavedAges } from "./ages.ts";
 import { CostModel, type CostSums, type SavedCosts } from "./cost-model.ts";
 import { FIT_MEANS, fittingSeconds, luckySeconds, usableSeconds, worthStarting } from "./drain.ts";
 import { Hints, type SavedHints } from "./hints.ts";
 import { gammaQuantile } from "./laws.ts";
+import { Learning } from "./learning.ts";
 import { CostOrder } from "./order.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type HolderSight, type RecallOrder, recallOrders } from "./recall.ts";
@@ -33,6 +35,7 @@ export interface SavedShaper {
   readonly costs: SavedCosts;
   readonly shares: ReturnType<Shares["save"]>;
   readonly hints: readonly (readonly [number, SavedHints])[];
+  readonly ages?: readonly (readonly [number, SavedAges])[];
 }
 
 const REASON = {
@@ -78,7 +81,9 @@ interface FleetRow {
 export class Shaper {
   readonly costs: CostModel;
   readonly shares: Shares;
+  readonly learning = new Learning();
   readonly #prefetches: boolean;
+  readonly #copyShareMax: number;
   readonly #quarantine = new Quarantine();
   readonly #hints = new Map<number, Hints>();
   readonly #savedHints = new Map<number, SavedHints>();
@@ -97,6 +102,7 @@ export class Shaper {
 
   constructor(options: ShaperOptions = {}) {
     this.#prefetches = options.prefetch ?? true;
+    this.#copyShareMax = options.copyShareMax ?? COPY_SHARE_MAX;
     this.costs = new CostModel();
     this.shares = new Shares();
   }
@@ -178,8 +184,14 @@ export class Shaper {
       this.shares.charge(info.owner, (cost.wallSum - predicted) * info.cores);
     }
     this.costs.observe(task, nodeType, ranges, cost, nowMs);
+    this.learning.observe(task, ranges, cost.wallSum);
     if (cost.wallSum > 0) this.#doneSeconds += cost.wallSum;
     if (weightSum > 0) this.#hints.get(task)?.observe(ranges, cost.wallSum, weightSum);
+  }
+
+  /** Looks at a pilot that is granted nothing: its pace goes on all the same. */
+  see(pilot: PilotSight, nowMs: number): void {
+    this.#see(pilot, nowMs);
   }
 
   /** How many times slower than predicted the pilot's node is; 1 while too little was seen. */
@@ -198,10 +210,15 @@ export class Shaper {
 
   /** Which running ranges get a second copy now: see speculate.ts. Charges the budget. */
   copiesFor(candidates: readonly CopyCandidate[], freeSlots: number): CopyCandidate[] {
-    const budget = COPY_SHARE_MAX * this.#doneSeconds - this.#copySeconds;
+    const budget = this.#copyShareMax * this.#doneSeconds - this.#copySeconds;
     const chosen = chooseCopies(candidates, freeSlots, budget);
     for (const { predictedSeconds } of chosen) this.#copySeconds += predictedSeconds;
     return chosen;
+  }
+
+  /** A chosen copy found no slot: its charge is taken back. */
+  copyNotMade(chosen: CopyCandidate): void {
+    this.#copySeconds -= chosen.predictedSeconds;
   }
 
   /** Seconds from an allocation's begin to its first start: the S of its queue. */
@@ -217,9 +234,19 @@ export class Shaper {
   setWeights(task: number, weights: ArrayLike<number>, isReady?: (range: number) => boolean): void {
     const hinted = this.costs.measured(task) > 0 ? -1 : this.costs.mean(task, "");
     const hints = new Hints(new CostOrder(weights, isReady), hinted);
-    const saved = this.#savedHints.get(task);
+    const saved = this.#hints.get(task)?.save() ?? this.#savedHints.get(task);
     if (saved !== undefined) hints.load(saved);
     this.#hints.set(task, hints);
+  }
+
+  /** Mean seconds of the ranges left, by their weights; -1: it has none, or their scale is unknown. */
+  meanLeft(task: number): number {
+    return this.#hints.get(task)?.meanLeftSeconds() ?? -1;
+  }
+
+  /** Ranges left in the task's order; -1: it has no weights. */
+  inOrder(task: number): number {
+    return this.#hints.get(task)?.order.count ?? -1;
   }
 
   /** Sum of the weights of ranges first .. first+count-1; 0 without weights. */
@@ -257,6 +284,7 @@ export class Shaper {
 
   forgetTask(task: number): void {
     this.costs.forget(task);
+    this.learning.forget(task);
     this.#hints.delete(task);
     this.#savedHints.delete(task);
     this.#owners.delete(task);
@@ -285,6 +313,7 @@ export class Shaper {
       costs: this.costs.save(),
       shares: this.shares.save(),
       hints: [...this.#hints].map(([task, hints]) => [task, hints.save()] as const),
+      ages: this.learning.save(),
     };
   }
 
@@ -295,6 +324,7 @@ export class Shaper {
       shares: Shares.restore(saved.shares),
     });
     for (const [task, hints] of saved.hints) shaper.#savedHints.set(task, hints);
+    shaper.learning.load(saved.ages ?? []);
     return shaper;
   }
 

@@ -1,4 +1,5 @@
 export * from "./ages.ts";
+export * from "./core-seconds.ts";
 export * from "./cost-model.ts";
 export * from "./drain.ts";
 export * from "./forecast.ts";
@@ -7,6 +8,7 @@ export * from "./hints.ts";
 export * from "./hole-rules.ts";
 export * from "./holes.ts";
 export * from "./laws.ts";
+export * from "./learning.ts";
 export * from "./order.ts";
 export * from "./quarantine.ts";
 export * from "./recall.ts";

@@ -27,6 +27,8 @@ export class CostOrder {
   readonly #back = new Map<number, number[]>();
   readonly #logMin: number;
   readonly #step: number;
+  /** One bit a range: is in the order. What is given back twice is in it once. */
+  readonly #inside: Uint32Array;
   #count = 0;
   #weightLeft = 0;
 
@@ -39,6 +41,7 @@ export class CostOrder {
     this.#weights = Float32Array.from(weights, (weight) =>
       Number.isFinite(weight) && weight > 0 ? weight : 0,
     );
+    this.#inside = new Uint32Array(Math.ceil(weights.length / 32));
     let min = Number.POSITIVE_INFINITY;
     let max = 0;
     for (const weight of this.#weights) {
@@ -101,7 +104,8 @@ export class CostOrder {
 
   /** A range is ready again (returned, expired, failed with attempts left). */
   giveBack(range: number): void {
-    if (range < 0 || range >= this.#weights.length) return;
+    if (range < 0 || range >= this.#weights.length || this.#has(range)) return;
+    this.#flip(range);
     const bucket = this.#bucketOf(this.#weights[range]!);
     const list = this.#back.get(bucket);
     if (list === undefined) this.#back.set(bucket, [range]);
@@ -131,8 +135,17 @@ export class CostOrder {
     for (let range = 0; range < weights.length; range++) {
       if (isReady !== undefined && !isReady(range)) continue;
       sorted[this.#end[this.#bucketOf(weights[range]!)]!++] = range;
+      this.#flip(range);
     }
     return sorted;
+  }
+
+  #has(range: number): boolean {
+    return (this.#inside[range >>> 5]! & (1 << (range & 31))) !== 0;
+  }
+
+  #flip(range: number): void {
+    this.#inside[range >>> 5]! ^= 1 << (range & 31);
   }
 
   #bucketOf(weight: number): number {
@@ -176,6 +189,7 @@ export class CostOrder {
     if (this.#head[bucket] === this.#end[bucket] && !this.#back.has(bucket)) {
       this.#filled[bucket >>> 5]! &= ~(1 << (bucket & 31));
     }
+    this.#flip(range);
     this.#count--;
     this.#weightLeft -= this.#weights[range]!;
     return range;

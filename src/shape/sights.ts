@@ -49,4 +49,6 @@ export interface GrantPlan {
 export interface ShaperOptions {
   /** Prefetch at all; false for comparisons. */
   readonly prefetch?: boolean;
+  /** Most that copies may cost, as a share of the work done; 0.02 unless told. */
+  readonly copyShareMax?: number;
 }

@@ -1,3 +1,4 @@
+export { hintOf } from "./cost-hint.ts";
 export { FileTable, type RangePlace } from "./file-table.ts";
 export { contentHash } from "./hash.ts";
 export { expandInputs } from "./inputs.ts";
