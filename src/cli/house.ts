@@ -25,7 +25,7 @@ import { Fleet } from "../fleet/index.ts";
 import { type Gateway, startGateway } from "../gateway/index.ts";
 import { authenticate, createToken, type HttpServer, startHttp } from "../http/index.ts";
 import { MERGE_WORKER, MergeCoordinator } from "../merge/index.ts";
-import { scanTask } from "../scan/index.ts";
+import { scanTask, weighTask } from "../scan/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
 import { jumboCommand } from "./own-command.ts";
 import { VERSION } from "./version.ts";
@@ -100,6 +100,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       http = await startHttp(engine.client, {
         ...options.http,
         scan,
+        weigh: weighTask,
         gateway: () => gateway.counters,
         fleet,
         version: VERSION,

@@ -13,7 +13,7 @@ import { join, resolve } from "node:path";
 import { JumboError } from "../base/index.ts";
 import { type JobPool, openPool, type TaskView } from "../broker/index.ts";
 import { type Certificate, verifyManifest } from "../merge/index.ts";
-import { scanTask } from "../scan/index.ts";
+import { scanTask, weighTask } from "../scan/index.ts";
 import { checkAgainstScan, loadTaskFile, type TaskFile, type TaskSpec } from "../task/index.ts";
 import { type House, openHouse, scratchOf } from "./house.ts";
 import { LocalPilots } from "./local-pilots.ts";
@@ -62,7 +62,7 @@ export async function runTask(
   const pool = openPool();
   let house: House | null = null;
   try {
-    const files = await scanFirst(spec, storeDir, temporary, pool);
+    const scanned = await scanFirst(spec, storeDir, temporary, pool);
     house = await openHouse({
       storeDir,
       scratchDir: null,
@@ -75,7 +75,7 @@ export async function runTask(
       log: hooks.log,
       onFailStop: hooks.onFailStop,
     });
-    return await runInside(house, spec, files, storeDir, options, hooks);
+    return await runInside(house, spec, scanned, storeDir, options, hooks);
   } finally {
     await house?.close();
     await pool.close();
@@ -83,19 +83,24 @@ export async function runTask(
   }
 }
 
+interface Scanned {
+  readonly files: TaskFile[];
+  readonly weights: Float32Array | null;
+}
+
 async function scanFirst(
   spec: TaskSpec,
   storeDir: string,
   temporary: boolean,
   pool: JobPool,
-): Promise<TaskFile[]> {
+): Promise<Scanned> {
   const isNew = !existsSync(storeDir);
   try {
     const scratch = scratchOf(storeDir, null);
     mkdirSync(scratch, { recursive: true });
     const files = await scanTask(spec, { scratch, pool });
     checkAgainstScan(spec, files);
-    return files;
+    return { files, weights: await weighTask(spec, files) };
   } catch (error) {
     if (isNew && !temporary) rmSync(storeDir, { recursive: true, force: true });
     throw error;
@@ -105,13 +110,13 @@ async function scanFirst(
 async function runInside(
   house: House,
   spec: TaskSpec,
-  files: TaskFile[],
+  scanned: Scanned,
   storeDir: string,
   options: RunOptions,
   hooks: RunHooks,
 ): Promise<RunResult> {
   const { client } = house.engine;
-  const { task, existed } = await client.ask("submit", { spec, files });
+  const { task, existed } = await client.ask("submit", { spec, ...scanned });
   if (existed) hooks.log(`task "${spec.name}" is known to this store and continues`);
   const slots = options.slots || Math.max(1, Math.floor(availableParallelism() / options.pilots));
   const pilots = new LocalPilots({

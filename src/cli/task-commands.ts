@@ -11,7 +11,13 @@ import { type AccessFlags, ApiClient, withAccess } from "./api-client.ts";
 import { print, type Style } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { outputOption, styleOf } from "./style.ts";
-import { exitCodeOf, taskDocument, taskListText, taskText } from "./task-document.ts";
+import {
+  exitCodeOf,
+  type ShownTask,
+  taskDocument,
+  taskListText,
+  taskText,
+} from "./task-document.ts";
 
 const POLL_WAIT_SECONDS = 30;
 const WATCH_MS = 500;
@@ -30,11 +36,17 @@ export function registerTaskCommands(jumbo: Command): void {
   remote(jumbo, "watch", "follow a task until it ends")
     .argument("<task>", "name or number")
     .action(async (task: string, _options: unknown, command: Command) => watch(task, command));
-  remote(jumbo, "explain", "why a task, or one of its ranges, is where it is")
-    .argument("<task>", "name or number")
+  remote(jumbo, "explain", "why a task, one of its ranges, or a pilot is where it is")
+    .argument("[task]", "name or number")
     .argument("[range]", "index of a range, from 0")
-    .action(async (task: string, range: string | undefined, _options: unknown, command: Command) =>
-      explain(task, range, command),
+    .option("--pilot <pilot>", "a pilot instead: its number, id or node")
+    .action(
+      async (
+        task: string | undefined,
+        range: string | undefined,
+        _options: unknown,
+        command: Command,
+      ) => explain(task, range, command),
     );
   remote(jumbo, "cancel", "end a task; what runs of it is stopped")
     .argument("<task>", "name or number")
@@ -114,10 +126,10 @@ async function list(command: Command): Promise<void> {
 }
 
 async function show(task: string, command: Command): Promise<void> {
-  printTask(styleOf(command), await clientOf(command).get<TaskView>(pathOf(task)));
+  printTask(styleOf(command), await clientOf(command).get<ShownTask>(pathOf(task)));
 }
 
-function printTask(style: Style, view: TaskView): void {
+function printTask(style: Style, view: ShownTask): void {
   print(style, {
     json: () => taskDocument(view),
     text: () => taskText(view),
@@ -129,7 +141,7 @@ async function watch(task: string, command: Command): Promise<void> {
   const client = clientOf(command);
   const progress = new Progress(styleOf(command) === "quiet");
   for (;;) {
-    const view = await client.get<TaskView>(pathOf(task));
+    const view = await client.get<ShownTask>(pathOf(task));
     if (hasEnded(view)) {
       progress.clear();
       printTask(styleOf(command), view);
@@ -143,7 +155,22 @@ async function watch(task: string, command: Command): Promise<void> {
 const hasEnded = (view: TaskView) =>
   view.state === "done" || view.state === "failed" || view.state === "cancelled";
 
-async function explain(task: string, range: string | undefined, command: Command): Promise<void> {
+async function explain(
+  task: string | undefined,
+  range: string | undefined,
+  command: Command,
+): Promise<void> {
+  const { pilot } = command.opts<{ pilot?: string }>();
+  if ((task === undefined) === (pilot === undefined)) {
+    throw new JumboError(
+      "usage",
+      "explain needs a task or a pilot (one of the two is explained) write `jumbo explain TASK` or `jumbo explain --pilot ID`",
+    );
+  }
+  if (pilot !== undefined) {
+    await explainPath(`/pilots/${encodeURIComponent(pilot)}/explain`, command);
+    return;
+  }
   if (range !== undefined && !/^\d+$/.test(range)) {
     throw new JumboError(
       "usage",
@@ -152,9 +179,11 @@ async function explain(task: string, range: string | undefined, command: Command
     );
   }
   const query = range === undefined ? "" : `?range=${range}`;
-  const document = await clientOf(command).get<{ lines: string[] }>(
-    `${pathOf(task)}/explain${query}`,
-  );
+  await explainPath(`${pathOf(task as string)}/explain${query}`, command);
+}
+
+async function explainPath(path: string, command: Command): Promise<void> {
+  const document = await clientOf(command).get<{ lines: string[] }>(path);
   print(styleOf(command), {
     json: () => document,
     text: () => document.lines.join("\n"),

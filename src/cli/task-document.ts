@@ -1,10 +1,18 @@
 /** The "task/1" document that run, wait and show print, and its form for people. */
 import { EXIT, formatBytes, formatCount, formatSeconds } from "../base/index.ts";
-import type { TaskView } from "../broker/index.ts";
+import type { ForecastView, StandingView, TaskView } from "../broker/index.ts";
+import type { MeasuredSplit } from "../shape/index.ts";
 import { paint, table } from "./output.ts";
 
-export function taskDocument(view: TaskView): Record<string, unknown> {
+const ALLOCATIONS_TOLD_MAX = 20;
+
+/** A task and how it stands, as `GET /tasks/:task` answers. */
+export type ShownTask = TaskView & Partial<Omit<StandingView, "task">>;
+
+export function taskDocument(view: ShownTask): Record<string, unknown> {
+  const { forecast, split, allocations, allocationsLeft } = view;
   return {
+    ...(split === undefined ? {} : { forecast, split, allocations, allocationsLeft }),
     schema: "task/1",
     id: view.id,
     name: view.name,
@@ -29,7 +37,47 @@ export function exitCodeOf(view: TaskView): number {
   return EXIT.workFailed;
 }
 
-export function taskText(view: TaskView): string {
+/** `in 1 h 2 min (50 min to 1 h 20 min; ...)`, or why nothing can be said. */
+function forecastText(forecast: ForecastView): string {
+  const { seconds, low, high, known, slots, meanSeconds, relativeError } = forecast;
+  if (known === "nothing")
+    return "unknown: no range has ended yet, and cost.meanSeconds is not set";
+  if (seconds < 0) return "unknown: no connected pilot can take its ranges";
+  const from =
+    known === "rate"
+      ? "by the rate of the last minute"
+      : `${slots} slots, ${meanSeconds.toPrecision(3)} s a range ` +
+        (known === "hint" ? "by the task file" : `+- ${(100 * relativeError).toFixed(0)} %`);
+  return `in ${formatSeconds(seconds)} (${formatSeconds(low)} to ${formatSeconds(high)}; ${from})`;
+}
+
+/** Core-seconds by part, in per cent of all. */
+function splitText(split: MeasuredSplit): string {
+  const share = (part: number) => `${((100 * part) / Math.max(split.total, 1e-9)).toFixed(1)} %`;
+  const running = split.running > 0 ? ` (${share(split.running)} still runs)` : "";
+  return (
+    `${formatCount(Math.round(split.total))} core-s: ${share(split.useful)} useful, ` +
+    `${share(split.startup)} start-up, ${share(split.edge)} edge${running}, ${share(split.idle)} idle`
+  );
+}
+
+function standingLines(view: ShownTask): string[] {
+  const lines: string[] = [];
+  const { forecast, split, allocations = [], allocationsLeft = 0 } = view;
+  if (forecast && view.state === "open") lines.push(`  done     ${forecastText(forecast)}`);
+  if (!split || allocations.length === 0) return lines;
+  lines.push(`  cores    ${splitText(split)}`);
+  for (const one of allocations.slice(0, ALLOCATIONS_TOLD_MAX)) {
+    const name = one.allocation === "" ? one.pilots[0] : `${one.queue}/${one.allocation}`;
+    const here = one.connected > 0 ? `${one.slots} slots` : "ended";
+    lines.push(`    ${name} (${here}): ${splitText(one.split)}`);
+  }
+  const more = allocations.length + allocationsLeft - ALLOCATIONS_TOLD_MAX;
+  if (more > 0) lines.push(`    and ${more} more`);
+  return lines;
+}
+
+export function taskText(view: ShownTask): string {
   const { events, ranges } = view;
   const colour = view.state === "done" ? "green" : view.state === "failed" ? "red" : "cyan";
   const lines = [
@@ -47,6 +95,7 @@ export function taskText(view: TaskView): string {
       `  rate     ${formatCount(Math.round(view.rangesPerSecond))} ranges/s, ${formatSeconds(view.etaSeconds)} left`,
     );
   }
+  lines.push(...standingLines(view));
   if (view.problem !== "") lines.push(`  problem  ${view.problem}`);
   for (const failure of view.failures) {
     lines.push(

@@ -1,5 +1,6 @@
 /** Everything about the bytes of events: recognise, count, index, slice, merge. */
 export type { ManifestReader, ManifestTarget, ManifestWriter } from "./arrow-manifest.ts";
+export * from "./column.ts";
 export * from "./count-rule.ts";
 export * from "./detect.ts";
 export * from "./index-file.ts";

@@ -66,6 +66,48 @@ export const TASK_DOCUMENT = object({
   ...TASK_PROPERTIES,
   spec: { type: "object", description: "The task object with its defaults and absolute paths." },
 });
+const SPLIT = object(
+  { total: number, useful: number, startup: number, edge: number, idle: number, running: number },
+  "Core-seconds; useful, startup, edge and idle add up to total, running is a part of edge.",
+);
+const FORECAST = object(
+  {
+    seconds: { type: "number", description: "-1: nothing can be said" },
+    low: number,
+    high: number,
+    known: { type: "string", enum: ["measured", "hint", "rate", "nothing"] },
+    ranges: number,
+    slots: number,
+    meanSeconds: { type: "number", description: "Of a range; -1: unknown" },
+    cv: number,
+    relativeError: number,
+  },
+  "When the last range will be done, seconds from now.",
+);
+const ALLOCATION = object({
+  queue: text,
+  allocation: text,
+  pilots: list(text),
+  connected: number,
+  slots: number,
+  split: SPLIT,
+  taskCoreSeconds: { type: "number", description: "Useful core-seconds of this task." },
+});
+/** `task/1` of one task that is asked for by itself: with how it stands. */
+export const TASK_SHOWN_DOCUMENT = object({
+  schema: tag("task/1"),
+  ...TASK_PROPERTIES,
+  spec: { type: "object", description: "The task object with its defaults and absolute paths." },
+  forecast: FORECAST,
+  split: SPLIT,
+  allocations: list(ALLOCATION),
+  allocationsLeft: { type: "number", description: "How many more are only in the sum." },
+});
+export const PILOT_EXPLANATION_DOCUMENT = object({
+  schema: tag("pilot-explanation/1"),
+  pilot: text,
+  lines: list(text),
+});
 export const TASKS_DOCUMENT = object({
   schema: tag("tasks/1"),
   tasks: list(object(TASK_PROPERTIES)),

@@ -1,6 +1,12 @@
 /** Routes of pilots, tokens, and the engine itself. */
 import { JumboError } from "../base/index.ts";
-import { HEALTH_DOCUMENT, PILOTS_DOCUMENT, TOKEN_DOCUMENT, TOKENS_DOCUMENT } from "./documents.ts";
+import {
+  HEALTH_DOCUMENT,
+  PILOT_EXPLANATION_DOCUMENT,
+  PILOTS_DOCUMENT,
+  TOKEN_DOCUMENT,
+  TOKENS_DOCUMENT,
+} from "./documents.ts";
 import { METRICS_MEDIA_TYPE, metricsText } from "./metrics-text.ts";
 import type { Call, HttpParts, Route } from "./route.ts";
 import {
@@ -23,6 +29,17 @@ export const PILOT_ROUTES: readonly Route[] = [
     scope: "read",
     answers: [{ status: 200, document: PILOTS_DOCUMENT, description: "Pilots." }],
     handle: async ({ client }) => ({ schema: "pilots/1", pilots: await client.ask("pilots", {}) }),
+  },
+  {
+    method: "GET",
+    path: "/pilots/:pilot/explain",
+    summary: "Says in words why a pilot (by number, id or node) has the work that it has, or none.",
+    scope: "admin",
+    answers: [{ status: 200, document: PILOT_EXPLANATION_DOCUMENT, description: "Lines." }],
+    handle: async ({ client }, { params }) => {
+      const pilot = params["pilot"] as string;
+      return { schema: "pilot-explanation/1", ...(await client.ask("explainPilot", { pilot })) };
+    },
   },
   {
     method: "POST",

@@ -9,10 +9,18 @@ import type { JsonSchema, TaskFile, TaskSpec } from "../task/index.ts";
 import type { Caller, Scope } from "./tokens.ts";
 
 /** What routes work with. */
+export type Weigh = (
+  spec: TaskSpec,
+  files: readonly TaskFile[],
+  before?: readonly TaskFile[],
+) => Promise<Float32Array | null>;
+
 export interface HttpParts {
   readonly client: EngineClient;
   /** Counts and indexes the inputs of a task. */
   readonly scan: (spec: TaskSpec) => Promise<TaskFile[]>;
+  /** Cost weights of a task's ranges, null if it tells none (the scan room's `weighTask`). */
+  readonly weigh: Weigh;
   /** Numbers of this process besides the core's. */
   readonly metrics: () => EngineMetrics;
   /** The queues; null where the engine keeps none. */

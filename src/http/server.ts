@@ -16,7 +16,7 @@ import type { TaskFile, TaskSpec } from "../task/index.ts";
 import { openApiOf } from "./openapi.ts";
 import { ENGINE_ROUTES, PILOT_ROUTES, TOKEN_ROUTES } from "./other-routes.ts";
 import { QUEUE_ROUTES } from "./queue-routes.ts";
-import type { Call, HttpParts, Route } from "./route.ts";
+import type { Call, HttpParts, Route, Weigh } from "./route.ts";
 import { TASK_ROUTES } from "./task-routes.ts";
 import { authenticate, type Caller, hasUsableToken, scopeHolds } from "./tokens.ts";
 
@@ -46,6 +46,8 @@ export type HttpOptions = HttpAddress & HttpRooms;
 export interface HttpRooms {
   /** Counts and indexes the inputs of a task (the scan room's `scanTask`). */
   readonly scan: (spec: TaskSpec) => Promise<TaskFile[]>;
+  /** Reads cost weights (the scan room's `weighTask`); absent: none are read. */
+  readonly weigh?: Weigh;
   /** Counters of the listeners for pilots, shown besides the core's numbers. */
   readonly gateway?: () => GatewayCounters;
   /** The queues that give allocations; without it their routes say that there are none. */
@@ -83,7 +85,8 @@ export async function startHttp(client: EngineClient, options: HttpOptions): Pro
   const limits = { ...HTTP_LIMITS, ...options.limits };
   const metrics = () => options.gateway?.().metrics() ?? {};
   const fleet = options.fleet ?? null;
-  const parts: HttpParts = { client, scan: options.scan, metrics, fleet, failure: null };
+  const weigh = options.weigh ?? (() => Promise.resolve(null));
+  const parts: HttpParts = { client, scan: options.scan, weigh, metrics, fleet, failure: null };
   const stop = client.onEvent((event) => {
     if (event.type === "failstop") parts.failure = event.message;
   });

@@ -16,6 +16,7 @@ import {
   RANGES_CHANGED_DOCUMENT,
   SUBMITTED_DOCUMENT,
   TASK_DOCUMENT,
+  TASK_SHOWN_DOCUMENT,
   TASKS_DOCUMENT,
   taskDocument,
   taskRow,
@@ -71,8 +72,12 @@ export const TASK_ROUTES: readonly Route[] = [
     path: "/tasks/:task",
     summary: "Shows a task by id or name.",
     scope: "read",
-    answers: [ok(TASK_DOCUMENT, "The task.")],
-    handle: async (parts, call) => taskDocument(await ownTask(parts, call)),
+    answers: [ok(TASK_SHOWN_DOCUMENT, "The task, its forecast, and its core-seconds.")],
+    handle: async (parts, call) => {
+      const view = await ownTask(parts, call);
+      const { task: _, ...standing } = await parts.client.ask("standing", { task: view.id });
+      return { ...taskDocument(view), ...standing };
+    },
   },
   {
     method: "POST",
@@ -264,7 +269,8 @@ async function submit(parts: HttpParts, call: Call): Promise<unknown> {
   const submitted = await scanning(async () => {
     const files = await parts.scan(spec);
     checkAgainstScan(spec, files);
-    return parts.client.ask("submit", { spec, files });
+    const weights = await parts.weigh(spec, files);
+    return parts.client.ask("submit", { spec, files, weights });
   });
   if (submitted.existed) {
     const view = await parts.client.ask("show", { task: submitted.task });
@@ -294,7 +300,8 @@ async function extend(parts: HttpParts, call: Call): Promise<unknown> {
     const added = await parts.scan({ ...spec, input: { ...spec.input, files } });
     const before = await parts.client.ask("files", { task });
     checkAgainstScan(spec, [...before, ...added]);
-    return parts.client.ask("extend", { task, files: added });
+    const weights = await parts.weigh(spec, added, before);
+    return parts.client.ask("extend", { task, files: added, weights });
   });
   return { schema: "ranges-changed/1", task, ranges: ranges.ranges };
 }

@@ -169,9 +169,11 @@ export class Checkers {
     const cycle = task.terms.attempts + task.terms.losses;
     for (let i = 0; i < columns.first.length; i++) {
       const first = columns.first[i] as number;
+      /** Starts beyond failures and losses: done again, or run twice at once. */
       let reopened = 0;
       for (let k = 0; k < (columns.count[i] as number); k++) {
-        reopened = Math.max(reopened, task.seen.get(first + k)?.reopened ?? 0);
+        const range = task.seen.get(first + k);
+        reopened = Math.max(reopened, (range?.reopened ?? 0) + (range?.copies ?? 0));
       }
       const most = cycle * (1 + task.retries) + reopened;
       if ((columns.attempts[i] as number) > most) {

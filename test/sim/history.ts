@@ -51,6 +51,8 @@ export interface HistoryResult {
   readonly pages: number;
   readonly cut: number;
   readonly virtualMs: number;
+  /** Ranges that were given to a second pilot while they ran. */
+  readonly copies: number;
 }
 
 interface Profile {
@@ -64,6 +66,8 @@ interface Profile {
   readonly meanSeconds: number;
   /** Books are compared range by range with those of the last durable group. */
   readonly compared: boolean;
+  /** How many times slower the first pilot's node is. */
+  readonly slowness: number;
   readonly core: Partial<CoreOptions>;
 }
 
@@ -128,6 +132,7 @@ export class History {
       pages: this.#disk.pagesWritten,
       cut: this.#disk.cut,
       virtualMs: this.time.nowMs,
+      copies: this.checkers.outside.copies,
     };
   }
 
@@ -265,7 +270,11 @@ export class History {
       time: this.time,
       network: this.network,
       stubborn: this.#profile.stubborn,
-      fate: (task: number, range: number) => this.#fate(task, range),
+      fate: (task: number, range: number) => {
+        const fate = this.#fate(task, range);
+        const slowness = number === 0 ? this.#profile.slowness : 1;
+        return { ...fate, seconds: fate.seconds * slowness };
+      },
       writeOutput: (uri: string, task: number, range: number, lease: number) => {
         const outputs = this.#bundles.get(uri) ?? new Set();
         this.#bundles.set(uri, outputs);
@@ -380,6 +389,9 @@ function noBounds(_file: FileRow): Float64Array {
 function profileOf(random: SeededRandom): Profile {
   const large = random.chance(0.004);
   const paced = random.chance(0.85);
+  const slow = !large && random.chance(0.3);
+  // These tasks are over before a 2 % of them is worth a range.
+  const times = slow ? { ...TIMES, copyShareMax: 1 } : TIMES;
   return {
     pilots: 1 + random.below(4),
     slots: 1 + random.below(4),
@@ -390,15 +402,16 @@ function profileOf(random: SeededRandom): Profile {
     stubborn: random.chance(0.25),
     meanSeconds: large ? 0.005 : random.chance(0.5) ? 0.05 : 0.5,
     compared: !large && random.chance(0.3),
+    slowness: slow ? 10 : 1,
     core: paced
       ? {
-          ...TIMES,
+          ...times,
           trickle: SMALL_TRICKLE,
           ledger: {
             settleGroups: random.below(8),
             openBytesMax: (large ? LARGE_OPEN_BYTES : 0) + 100 + random.below(4_000),
           },
         }
-      : TIMES,
+      : times,
   };
 }

@@ -11,6 +11,8 @@
  *              retried (I1); failures are bounded by the task's attempts (I4)
  *   truth      a done is accepted from the newest grant only; an open lease's word is not stale or
  *              unknown (I3)
+ *   twice      a range that runs may be given to one other pilot as well; either's done counts, one
+ *              of them (I3); if the first ends without one, the copy goes on in its place
  *   told       a grant's task and files are described on that connection before or with it
  *
  * A crash takes back what was not durable: what was granted after the last durable group began is
@@ -37,10 +39,23 @@ interface Granted {
   readonly pilot: string;
   readonly atMs: number;
   open: boolean;
+  /** Its pilot has said so. */
+  started: boolean;
+  /** The other of two that run it has reported it done, or may have: its word may be stale. */
+  contested: boolean;
+  /** Not open as far as may be asked for, but the engine may have it still. */
+  uncertain: boolean;
 }
 
 export interface OutsideRange {
   granted: Granted | null;
+  /** Lease of the last grant before the task was known here, whose fate is not known; else 0. */
+  readonly early: number;
+  /** A second grant while the first one runs. */
+  copy: Granted | null;
+  /** Both leases of the newest pair. */
+  twins: readonly number[];
+  copies: number;
   /** Lease of the acknowledged done, 0 without one. */
   done: number;
   fatal: boolean;
@@ -67,6 +82,8 @@ interface Word {
   readonly outcome: number;
   /** Ranges of the span whose lease was open when the word came. */
   readonly open: ReadonlySet<number>;
+  /** Of these, ranges that were running under another lease too. */
+  readonly asCopy: ReadonlySet<number>;
 }
 
 interface Peer {
@@ -88,7 +105,11 @@ export class Outside {
   readonly #graceMs: number;
   readonly #peers = new Map<number, Peer>();
   readonly #deadlines = new Map<string, number>();
+  /** Newest grants of tasks whose submit is not acknowledged yet: `task/range`. */
+  readonly #early = new Map<string, Granted>();
   #lastLease = 0;
+  /** Second grants of running ranges that were seen. */
+  copies = 0;
 
   constructor(time: VirtualTime, options: { leaseTermMs: number; disconnectGraceMs: number }) {
     this.#time = time;
@@ -116,7 +137,21 @@ export class Outside {
   range(task: OutsideTask, index: number): OutsideRange {
     let range = task.seen.get(index);
     if (!range) {
-      range = { granted: null, done: 0, fatal: false, failures: 0, attempt: 0, reopened: 0 };
+      const key = `${task.id}/${index}`;
+      const early = this.#early.get(key)?.lease ?? 0;
+      this.#early.delete(key);
+      range = {
+        granted: null,
+        early,
+        copy: null,
+        twins: [],
+        copies: 0,
+        done: 0,
+        fatal: false,
+        failures: 0,
+        attempt: 0,
+        reopened: 0,
+      };
       task.seen.set(index, range);
     }
     return range;
@@ -125,7 +160,7 @@ export class Outside {
   /** A life ends: leases past their deadline may have expired before. */
   engineDied(): void {
     for (const [pilot, deadlineMs] of this.#deadlines) {
-      if (deadlineMs <= this.#time.nowMs) this.#endAll(pilot, () => true);
+      if (deadlineMs <= this.#time.nowMs) this.#endAll(pilot, () => true, true);
     }
   }
 
@@ -135,8 +170,12 @@ export class Outside {
     for (const pilot of this.#deadlines.keys()) {
       this.#deadlines.set(pilot, this.#time.nowMs + this.#termMs);
     }
+    for (const [key, granted] of this.#early) {
+      if (granted.atMs >= durableMs) this.#early.delete(key);
+    }
     for (const task of this.tasks.values()) {
       for (const range of task.seen.values()) {
+        if (range.copy && range.copy.atMs >= durableMs) range.copy = null;
         if (range.granted && range.granted.atMs >= durableMs) range.granted = null;
       }
     }
@@ -152,6 +191,7 @@ export class Outside {
     const peer = this.#peers.get(connection);
     if (!peer) return;
     this.#deadlines.set(peer.pilot, this.#time.nowMs + this.#termMs);
+    if (message.type === "started") this.#started(message.spans);
     if (message.type === "exchange") this.#exchange(peer, message);
     if (message.type === "bye") {
       this.#peers.delete(connection);
@@ -170,6 +210,13 @@ export class Outside {
     this.#peers.delete(connection);
   }
 
+  #started(spans: readonly SpanBlock[]): void {
+    eachRange(spans, (block, at, index) => {
+      const granted = this.tasks.get(block.task)?.seen.get(index)?.granted;
+      if (granted && granted.lease === block.lease[at]) granted.started = true;
+    });
+  }
+
   #hello(connection: number, hello: Hello): void {
     const pilot = hello.pilotId;
     const listed = new Set<string>();
@@ -180,14 +227,15 @@ export class Outside {
       const key = `${block.task}/${index}/${block.lease[at]}`;
       listed.add(key);
       const task = this.tasks.get(block.task);
-      const granted = task?.seen.get(index)?.granted;
-      const mine = granted?.open === true && granted.lease === block.lease[at];
-      if (mine && inTime && granted.pilot === pilot && !task?.cancelAsked) mustKeep.add(key);
+      const granted = grantOf(task?.seen.get(index), block.lease[at] as number);
+      const mine = granted?.open === true && !granted.contested && granted.pilot === pilot;
+      if (mine && inTime && !task?.cancelAsked) mustKeep.add(key);
     });
     // Past its deadline it may have lost them, or not: nothing can be asked for.
     this.#endAll(
       pilot,
       (task, index, lease) => !inTime || !listed.has(`${task}/${index}/${lease}`),
+      !inTime,
     );
     for (const [other, peer] of this.#peers) if (peer.pilot === pilot) this.#peers.delete(other);
     this.#deadlines.set(pilot, nowMs + this.#termMs);
@@ -200,12 +248,20 @@ export class Outside {
     });
   }
 
-  #endAll(pilot: string, ends: (task: number, index: number, lease: number) => boolean): void {
+  #endAll(
+    pilot: string,
+    ends: (task: number, index: number, lease: number) => boolean,
+    uncertain = false,
+  ): void {
     for (const task of this.tasks.values()) {
-      for (const [index, { granted }] of task.seen) {
-        if (granted?.open && granted.pilot === pilot && ends(task.id, index, granted.lease)) {
-          granted.open = false;
+      for (const [index, range] of task.seen) {
+        for (const granted of [range.granted, range.copy]) {
+          if (granted?.open && granted.pilot === pilot && ends(task.id, index, granted.lease)) {
+            granted.open = false;
+            granted.uncertain = uncertain;
+          }
         }
+        promote(range);
       }
     }
   }
@@ -220,14 +276,25 @@ export class Outside {
         const count = spans.count[i] as number;
         const lease = spans.lease[i] as number;
         const open = new Set<number>();
+        const asCopy = new Set<number>();
         for (let index = first; task && index < first + count; index++) {
-          const granted = task.seen.get(index)?.granted;
-          if (!granted?.open || granted.lease !== lease) continue;
+          const range = task.seen.get(index);
+          const granted = grantOf(range, lease);
+          if (!range || !granted?.open) continue;
           granted.open = false;
-          open.add(index);
+          // What is contested may be done by the other one.
+          if (!granted.contested) open.add(index);
+          if (granted === range.copy) asCopy.add(index);
+          const other = granted === range.copy ? range.granted : range.copy;
+          if (outcome === OUTCOME.done && other?.open) {
+            other.contested = true;
+            range.granted = other;
+            range.copy = null;
+          }
+          promote(range);
         }
         const span = { first, count, lease, attempt: spans.attempt[i] as number };
-        words.push({ task, span, outcome, open });
+        words.push({ task, span, outcome, open, asCopy });
       }
     }
     const queue = peer.words.get(message.sequence);
@@ -273,8 +340,23 @@ export class Outside {
       }
       // A task whose submit is not acknowledged is not known here yet.
       const task = this.tasks.get(block.task);
-      if (task) eachRange([block], (_, at, index) => this.#granted(peer, task, block, at, index));
+      eachRange([block], (_, at, index) => {
+        if (task) this.#granted(peer, task, block, at, index);
+        else this.#early.set(`${block.task}/${index}`, this.#grantTo(peer, block, at));
+      });
     }
+  }
+
+  #grantTo({ pilot }: Peer, block: SpanBlock, at: number): Granted {
+    return {
+      lease: block.lease[at] as number,
+      pilot,
+      atMs: this.#time.nowMs,
+      open: true,
+      started: false,
+      contested: false,
+      uncertain: false,
+    };
   }
 
   #granted(peer: Peer, task: OutsideTask, block: SpanBlock, at: number, index: number): void {
@@ -292,17 +374,35 @@ export class Outside {
     if (attempt <= range.attempt) {
       throw new Error(`I4: attempt ${attempt} of ${name} is granted after ${range.attempt} ended`);
     }
+    const granted = this.#grantTo(peer, block, at);
+    const { lease } = granted;
+    for (const one of [range.granted, range.copy]) {
+      if (one && nowMs >= (this.#deadlines.get(one.pilot) ?? 0)) one.open = false;
+    }
+    promote(range);
     const before = range.granted;
     if (before?.open) {
       const deadlineMs = this.#deadlines.get(before.pilot) ?? 0;
-      if (nowMs < deadlineMs) {
+      if (before.started && before.pilot !== peer.pilot && !range.copy?.open) {
+        range.copy = granted;
+        range.twins = [before.lease, lease];
+        range.copies++;
+        this.copies++;
+        return;
+      }
+      if (nowMs < deadlineMs && !before.contested) {
         throw new Error(
           `I7: range ${name} is granted at ${nowMs} although ${before.pilot} has it until ${deadlineMs}`,
         );
       }
     }
-    const lease = block.lease[at] as number;
-    range.granted = { lease, pilot: peer.pilot, atMs: nowMs, open: true };
+    range.granted = granted;
+    range.copy = null;
+    // The engine may still have had a lease of which nobody here can say so: then it is a copy.
+    const unsure = before ? (before.uncertain && before.started ? before.lease : 0) : range.early;
+    range.twins = unsure > 0 ? [unsure, lease] : [];
+    granted.contested = unsure > 0;
+    if (unsure > 0) range.copies++;
   }
 
   #verdicts(peer: Peer, sequence: number, runs: readonly number[]): void {
@@ -340,7 +440,8 @@ export class Outside {
     if (word.outcome === OUTCOME.returned) return;
     if (verdict === VERDICT.accepted) range.attempt = Math.max(range.attempt, attempt);
     if (word.outcome === OUTCOME.done) this.#done(task, range, name, lease);
-    if (verdict !== VERDICT.accepted) return;
+    // A copy's bad end is its own: the range goes on under the first lease.
+    if (verdict !== VERDICT.accepted || word.asCopy.has(index)) return;
     if (word.outcome === OUTCOME.fatal) range.fatal = true;
     if (word.outcome === OUTCOME.failed) {
       range.failures++;
@@ -357,7 +458,8 @@ export class Outside {
       throw new Error(`I3: ${name} was acknowledged under ${range.done} and again under ${lease}`);
     }
     const newest = range.granted;
-    if (newest && newest.lease !== lease && range.done === 0) {
+    const isTwin = range.twins.includes(lease);
+    if (newest && newest.lease !== lease && range.done === 0 && !isTwin) {
       throw new Error(`I3: a done of ${name} under ${lease} counts after grant ${newest.lease}`);
     }
     if (task.cancelled && range.done === 0) {
@@ -377,6 +479,20 @@ export class Outside {
     range.done = 0;
     range.reopened++;
   }
+}
+
+/** The grant of a range that has this lease. */
+function grantOf(range: OutsideRange | undefined, lease: number): Granted | null {
+  if (range?.granted?.lease === lease) return range.granted;
+  return range?.copy?.lease === lease ? range.copy : null;
+}
+
+/** The first of two has ended without a done: the copy is the range's grant now. */
+function promote(range: OutsideRange): void {
+  if (range.copy && !range.copy.open) range.copy = null;
+  if (range.granted?.open || !range.copy) return;
+  range.granted = range.copy;
+  range.copy = null;
 }
 
 function eachRange(

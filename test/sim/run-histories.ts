@@ -6,14 +6,23 @@
 import { History } from "./history.ts";
 
 const [first = 1, count = 100, stride = 1] = process.argv.slice(2).map(Number);
-const sums = { histories: 0, events: 0, groups: 0, crashes: 0, ranges: 0, pages: 0, cut: 0 };
+const sums = {
+  histories: 0,
+  events: 0,
+  groups: 0,
+  crashes: 0,
+  ranges: 0,
+  pages: 0,
+  cut: 0,
+  copies: 0,
+};
 
 // Refusals are errors that are thrown by the thousand; nobody reads their stacks here.
 Error.stackTraceLimit = 0;
 for (let i = 0; i < count; i++) {
   const seed = first + i * stride;
   try {
-    const { events, groups, crashes, ranges, pages, cut } = new History(seed).run();
+    const { events, groups, crashes, ranges, pages, cut, copies } = new History(seed).run();
     sums.histories++;
     sums.events += events;
     sums.groups += groups;
@@ -21,6 +30,7 @@ for (let i = 0; i < count; i++) {
     sums.ranges += ranges;
     sums.pages += pages;
     sums.cut += cut;
+    sums.copies += copies;
   } catch (error) {
     console.log(JSON.stringify({ seed, violation: (error as Error).message }));
     process.exitCode = 1;

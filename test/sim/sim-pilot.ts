@@ -153,7 +153,8 @@ export class SimPilot implements PilotEnd {
       software: "simulated",
       queue: "sim",
       allocation: "",
-      nodes: [{ name: this.id, cores: this.#slots, gpus: 0, memoryMiB: 1, slots: this.#slots }],
+      // All of one kind, so that a slow one is measured against the others.
+      nodes: [{ name: this.id, cores: 8, gpus: 0, memoryMiB: 1, slots: this.#slots }],
       secondsLeft: -1,
       held: this.#heldBlocks(),
       want: this.#want(),

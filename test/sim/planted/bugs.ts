@@ -134,6 +134,12 @@ export const PLANTED: readonly PlantedBug[] = [
     to: "",
   },
   {
+    name: "a copy does not go on when the first lease ends",
+    file: reports,
+    from: "  if (task.copies.size > 0) promoteCopies(books, task, first, first + count);\n",
+    to: "",
+  },
+  {
     name: "a lease is lost in recovery",
     file: recovery,
     from: "      if (found[i]!.open > 0) books.leases.add(found[i]!);",
