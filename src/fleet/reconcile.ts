@@ -253,7 +253,9 @@ export class QueueKeeper {
     const longest = Math.max(...pilots.map((pilot) => pilot.connectedSeconds));
     const seconds = Math.max(0, this.#parts.nowSeconds() - longest - one.startSeconds);
     one.startupSeconds = seconds;
-    const { record } = this.#parts;
+    const { record, client } = this.#parts;
+    const began = { queue: record.name, allocation: one.id, wallMs: one.startSeconds * 1000 };
+    void client.ask("allocationBegan", began).catch((error) => this.#parts.log(messageOf(error)));
     const known = record.startupSeconds;
     record.startupSeconds = known < 0 ? seconds : known + STARTUP_WEIGHT * (seconds - known);
     record.badStreak = 0;

@@ -5,6 +5,7 @@
  */
 import type { EngineClient } from "../broker/index.ts";
 import { CostModel, type SavedShaper } from "../shape/index.ts";
+import { hintOf } from "../task/index.ts";
 
 /** Meta row in which the core keeps what its shaper learned. */
 const SHAPER_KEY = "shaper";
@@ -48,7 +49,7 @@ export async function readWork(client: EngineClient, nodeType: string, owner = "
   const sources = new Set<string>();
   const tasks = open.map((view): TaskWork => {
     const seen = costs.view(view.id, nodeType);
-    const { meanSeconds, cv } = view.spec.cost;
+    const { meanSeconds, cv } = hintOf(view.spec);
     const measured = seen.known === "measured" || seen.known === "other nodes";
     sources.add(measured ? seen.known : meanSeconds === null ? "nothing" : "hint");
     return {

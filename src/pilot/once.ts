@@ -90,7 +90,7 @@ export class OnceRun {
       timeoutSeconds > 0 ? setTimeout(() => this.#timeOut(), timeoutSeconds * 1000) : undefined;
     const end = await process.ended;
     clearTimeout(timer);
-    return this.#endOf(end, lastLines(err.tail(), out.tail()));
+    return this.#endOf(end, process, lastLines(err.tail(), out.tail()));
   }
 
   #timeOut(): void {
@@ -98,7 +98,7 @@ export class OnceRun {
     this.stop(failedEnd(`timed out after ${timeoutSeconds} s`, timeoutSeconds), false);
   }
 
-  #endOf(end: ProcessEnd, lines: string): AttemptEnd {
+  #endOf(end: ProcessEnd, process: PayloadProcess, lines: string): AttemptEnd {
     const wallSeconds = (performance.now() - this.#startedAt) / 1000;
     const said = lines === "" ? "" : `: ${lines}`;
     const ordered = this.#ordered;
@@ -113,6 +113,9 @@ export class OnceRun {
       const { cpuSeconds } = end;
       return { kind: "output", path: output, bytes: null, wallSeconds, cpuSeconds };
     }
-    return failedEnd(`${describeEnd(end)}${said}`, wallSeconds, end.cpuSeconds);
+    const reason = `${describeEnd(end)}${said}`;
+    // It has done nothing wrong: that costs a loss and no attempt.
+    if (process.wasStoppedFromOutside(end)) return { kind: "lost", reason, wallSeconds };
+    return failedEnd(reason, wallSeconds, end.cpuSeconds);
   }
 }

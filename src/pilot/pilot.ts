@@ -187,7 +187,9 @@ export class Pilot {
   #mayStart(meanSeconds: number): boolean {
     if (this.#draining !== null) return false;
     const left = this.#wall.secondsLeft();
-    if (left >= 0 && left - this.#wall.leadSeconds() < meanSeconds) return false;
+    // An engine that is there has granted what is worth a start; alone, the mean must fit.
+    const least = this.#connection.ready ? 0 : meanSeconds;
+    if (left >= 0 && left - this.#wall.leadSeconds() <= least) return false;
     return (
       this.#connection.ready || performance.now() - this.#connection.heardAtMs < this.#leaseTermMs
     );
@@ -319,6 +321,10 @@ export class Pilot {
     const reason = `stopped before its end (${why})`;
     const left = this.#wall.secondsLeft();
     const atOnce = left >= 0 && left < WALL_STOP_SECONDS;
+    if (left >= 0 && this.#holdings.runningRanges > 0) {
+      const { runningRanges } = this.#holdings;
+      this.#options.log(`stopping ${runningRanges} range(s): ${why}, ${left.toFixed(2)} s left`);
+    }
     this.#slots.stopAll({ kind: "lost", reason, wallSeconds: 0 }, atOnce);
   }
 
@@ -326,7 +332,8 @@ export class Pilot {
     const left = this.#wall.secondsLeft();
     if (left < 0) return;
     const spare = left - this.#wall.leadSeconds();
-    if (spare <= this.#slots.meanSeconds && this.#draining === null) {
+    const least = this.#connection.ready ? 0 : this.#slots.meanSeconds;
+    if (spare <= least && this.#draining === null) {
       this.drain("the walltime ends", Math.max(0, spare));
     } else if (spare <= 0) this.#stopRunning("the walltime ends");
   }

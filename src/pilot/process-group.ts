@@ -22,6 +22,7 @@ export class PayloadProcess {
   readonly ended: Promise<ProcessEnd>;
   #over = false;
   #killTimer: NodeJS.Timeout | null = null;
+  #asked = false;
 
   constructor(argv: readonly string[], options: SpawnOptions) {
     const [program = "", ...rest] = argv;
@@ -55,6 +56,11 @@ export class PayloadProcess {
     resolve(end);
   }
 
+  /** Dead of a SIGTERM that nobody here sent: whoever ends the allocation signals every process. */
+  wasStoppedFromOutside({ signal }: ProcessEnd): boolean {
+    return signal === "SIGTERM" && !this.#asked;
+  }
+
   get over(): boolean {
     return this.#over;
   }
@@ -62,6 +68,7 @@ export class PayloadProcess {
   /** SIGTERM to the group, SIGKILL after the grace. */
   stop(graceMs = PAYLOAD_KILL_GRACE_MS): void {
     if (this.#over || this.#killTimer !== null) return;
+    this.#asked = true;
     this.#signal("SIGTERM");
     this.#killTimer = setTimeout(() => this.#signal("SIGKILL"), graceMs);
   }

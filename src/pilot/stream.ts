@@ -27,6 +27,8 @@ import { type AttemptEnd, failedEnd, fatalEnd, preparationEnd, type RangeWork } 
 const START_SECONDS_MAX = 1800;
 /** An idle process that was asked to stop. */
 const STOP_GRACE_MS = 10_000;
+/** How long a process may be seen dying after its channel has ended. */
+const CHANNEL_END_MS = 500;
 /** How long what a dead process wrote may take to arrive. */
 const LAST_WORDS_MS = 1_000;
 
@@ -137,8 +139,11 @@ export class StreamWorker {
       from.on("end", () => {
         lines.finish();
         done();
-        // Who closed its side of the channel can't answer any more.
-        if (this.#state === "ready" || this.#state === "starting") this.#process?.stop();
+        // Who closed its side of the channel can't answer any more; who is dying did so too, and
+        // how it died shall be seen first.
+        setTimeout(() => {
+          if (this.#state === "ready" || this.#state === "starting") this.#process?.stop();
+        }, CHANNEL_END_MS);
       });
     });
   }
@@ -292,7 +297,9 @@ export class StreamWorker {
     clearTimeout(given.timer);
     this.idleSinceMs = performance.now();
     const wallSeconds = (performance.now() - given.startedAt) / 1000;
-    if (given.ordered !== null) given.resolve(given.ordered);
+    // Done in the moment in which the pilot gave it up: what has finished is not lost.
+    const isGivenUp = given.ordered?.kind === "lost" && line.kind === "done";
+    if (given.ordered !== null && !isGivenUp) given.resolve(given.ordered);
     else if (line.kind === "failed") {
       const cpuSeconds = 0;
       const { reason, fatal } = line;
@@ -323,12 +330,16 @@ export class StreamWorker {
     }
     if (this.startFailure !== null) this.startFailure += said;
     this.#problem ??= describeEnd(end);
+    const outside = this.#process?.wasStoppedFromOutside(end) ?? false;
     for (const given of this.#given.values()) {
       clearTimeout(given.timer);
       const wall = (performance.now() - given.startedAt) / 1000;
       const { ordered } = given;
       if (ordered === null) {
-        given.resolve(failedEnd(`payload was lost (${this.#problem})${said}`, wall));
+        const reason = `payload was lost (${this.#problem})${said}`;
+        given.resolve(
+          outside ? { kind: "lost", reason, wallSeconds: wall } : failedEnd(reason, wall),
+        );
       } else if (ordered.kind === "failed") {
         given.resolve({ ...ordered, reason: `${ordered.reason}${said}`, wallSeconds: wall });
       } else given.resolve(ordered);

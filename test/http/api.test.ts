@@ -279,6 +279,7 @@ describe("access", () => {
     ["GET", "/tasks/1/events"],
     ["GET", "/events"],
     ["GET", "/pilots"],
+    ["GET", "/pilots/1/explain"],
     ["POST", "/pilots/1/drain"],
     ["GET", "/queues"],
     ["POST", "/queues"],

@@ -369,3 +369,25 @@ test("each task has bundles of its own", async () => {
   expect(bundles(1).size).toBe(1);
   expect(bundles(2)).not.toEqual(bundles(1));
 });
+
+test.each(["once", "stream"] as const)(
+  "a payload that somebody else stops is lost, not failed (%s)",
+  async (mode) => {
+    // The program dies as Slurm lets it at a job's end: SIGTERM to every process.
+    const command =
+      mode === "once"
+        ? sh("kill -TERM $$; sleep 5")
+        : sh(
+            'echo \'{"hello":{"protocol":1,"slots":1}}\'; echo \'{"ready":1}\'; ' +
+              "read -r range; kill -TERM $$; sleep 5",
+          );
+    const task = h.engine.addTask(1, 1, { command, mode });
+    h.engine.offer(task, 0, 1);
+    h.pilot({ slots: 1 });
+    await h.engine.reported(1);
+    expect(h.engine.reports[0]).toMatchObject({
+      outcome: OUTCOME.lost,
+      reason: expect.stringContaining("payload ended by signal SIGTERM"),
+    });
+  },
+);

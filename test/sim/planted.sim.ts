@@ -10,7 +10,10 @@ import { PLANTED } from "./planted/bugs.ts";
 
 const SEEDS = 150;
 /** Found at a later seed; the campaign looks for it. */
-const LATE = new Set(["no fence: any lease's done is taken while the range is free"]);
+const LATE = new Set([
+  "no fence: any lease's done is taken while the range is free",
+  "a copy does not go on when the first lease ends",
+]);
 
 it(`finds each planted bug within ${SEEDS} seeds`, { timeout: 300_000 }, async () => {
   expect(PLANTED.length).toBeGreaterThanOrEqual(20);
