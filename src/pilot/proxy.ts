@@ -17,8 +17,8 @@ export function throughProxy(
     const finish = (problem: string) => {
       clearTimeout(timer);
       socket.off("data", onData).off("error", onError).off("close", onClose);
+      // Not paused: who listens next must find it flowing, and until then nothing comes.
       if (problem === "") {
-        socket.pause();
         resolve();
         return;
       }
