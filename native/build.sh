@@ -16,6 +16,9 @@ build() {
   if cmake -S "$here" -B "$here/build/$name" -DJUMBO_BUILD_TESTS=OFF "$@" >"$log" 2>&1 &&
     cmake --build "$here/build/$name" -j "$jobs" >"$log" 2>&1; then
     echo "native/build/$name/jumbo-pilot"
+    case $("$here/build/$name/jumbo-pilot" --version) in
+      *"TLS: none") echo "it has no TLS: apt-get install libssl-dev, then build again" >&2 ;;
+    esac
   else
     cat "$log" >&2
     exit 1
