@@ -167,6 +167,7 @@ export class Fleet {
       client,
       accessPath,
       claimedElsewhere: () => this.#claimedBeside(name),
+      takenElsewhere: () => this.#takenBeside(name),
       nowSeconds,
       log,
     });
@@ -180,6 +181,14 @@ export class Fleet {
     let ranges = 0;
     for (const [other, { keeper }] of this.#queues) if (other !== name) ranges += keeper.claimed();
     return ranges;
+  }
+
+  /** Slurm queues are partitions of one cluster, and partitions may share nodes. */
+  #takenBeside(name: string): string[] {
+    if (this.#queue(name).keeper.record.settings.kind !== "slurm") return [];
+    return [...this.#queues]
+      .filter(([other, { keeper }]) => other !== name && keeper.record.settings.kind === "slurm")
+      .flatMap(([, { keeper }]) => keeper.live.flatMap((one) => one.nodes));
   }
 
   async #saveNames(): Promise<void> {

@@ -29,7 +29,7 @@ export interface PlanInput {
   readonly startSeconds: number;
   /** Our jobs that are pending or running. */
   readonly jobsLive: number;
-  /** Nodes that our submitted jobs were given. */
+  /** Nodes that jobs of ours were given, also those of the site's other queues. */
   readonly taken: ReadonlySet<string>;
   /** Ranges that our live allocations will do. */
   readonly claimed: number;

@@ -38,6 +38,8 @@ export interface KeeperParts {
   readonly accessPath: string;
   /** Ranges that the live allocations of the other queues will do. */
   readonly claimedElsewhere: () => number;
+  /** Nodes that other queues of the same site have asked for: sinfo shows that only later. */
+  readonly takenElsewhere: () => readonly string[];
   readonly nowSeconds: () => number;
   readonly log: (line: string) => void;
 }
@@ -321,7 +323,8 @@ export class QueueKeeper {
   // -- 3. what there should be -------------------------------------------------------------------
 
   async #plan(): Promise<{ plan: Plan; sight: SiteSight }> {
-    const { record, provisioner, client, nowSeconds, claimedElsewhere } = this.#parts;
+    const { record, provisioner, client, nowSeconds } = this.#parts;
+    const { claimedElsewhere, takenElsewhere } = this.#parts;
     const { settings } = record;
     const sight = await provisioner.look();
     this.lookedSeconds = nowSeconds();
@@ -334,7 +337,7 @@ export class QueueKeeper {
       work,
       startSeconds: record.startupSeconds >= 0 ? record.startupSeconds : settings.startSeconds,
       jobsLive: live.length,
-      taken: new Set(live.flatMap((one) => one.nodes)),
+      taken: new Set([...live.flatMap((one) => one.nodes), ...takenElsewhere()]),
       claimed: 0,
     };
     this.#places = placesPerNode(input);

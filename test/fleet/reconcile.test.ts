@@ -90,6 +90,7 @@ function makeKeeper(more: object = {}, record = queueOf(more)): QueueKeeper {
     client: engine.client,
     accessPath: join(folder, "access.json"),
     claimedElsewhere: () => 0,
+    takenElsewhere: () => [],
     nowSeconds: () => nowSeconds,
     log: () => {},
   });
@@ -317,6 +318,29 @@ describe("a restart", () => {
     await keeper.pass();
     expect(record.allocations).toMatchObject([{ phase: "ended", state: "GONE" }]);
     expect(foldersOf()).toEqual([]);
+  });
+
+  it("gives no node of another queue's job away, though the site still calls it free", async () => {
+    const pilot = { argv: ["/usr/bin/jumbo"] };
+    const accessPath = join(folder, "access.json");
+    await submitTask(100_000);
+    const fleet = new Fleet({ client: engine.client, accessPath, pilot, log: () => {} });
+    const settings = { ...SETTINGS, folder: join(folder, "jobs"), jobsMax: 1 };
+    await fleet.add("one", settings, true);
+    await fleet.add("other", settings, true);
+    const [shape] = (await fleet.dryRun("other")).shapes;
+    expect((await fleet.dryRun("one")).shapes[0]?.nodes).toEqual(shape?.nodes);
+    await fleet.resume("one");
+    // A dry run waits for its turn behind the pass that resume has begun.
+    expect((await fleet.dryRun("one")).none).toMatch(/1 of 1 jobs/);
+    const [left] = (await fleet.dryRun("other")).shapes;
+    expect([...(shape?.nodes ?? []), ...(left?.nodes ?? [])].sort()).toEqual([
+      "n1",
+      "n2",
+      "n3",
+      "n4",
+    ]);
+    await fleet.stop();
   });
 
   it("keeps queues, pauses and jobs, and tells jobs the engine's new address", async () => {
