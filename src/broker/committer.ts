@@ -60,9 +60,12 @@ export class Committer {
   #forced = false;
   #retryGroup: { group: CommitGroup; waiting: (() => void)[] } | null = null;
   #retryAtMs = 0;
-  /** Size of each journal record that is not cut yet, oldest first. */
-  readonly #kept: { sequence: number; bytes: number }[] = [];
+  /** Sizes of the journal records that may not be cut yet, in order: some 10^5 of them. */
+  #kept: number[] = [];
+  /** Sequence of the first of them; they have no gaps. */
+  #keptFirst = 0;
   #keptBytes = 0;
+  /** Those before it are cut. */
   #keptFrom = 0;
   #lastActivityMs = 0;
 
@@ -86,8 +89,7 @@ export class Committer {
 
   /** Journal records found at recovery: they count until they are cut. */
   inherit(sequence: number, bytes: number): void {
-    this.#kept.push({ sequence, bytes });
-    this.#keptBytes += bytes;
+    this.#keep(sequence, bytes);
   }
 
   /** True while the disk is full: grants must wait, since they could not be written down. */
@@ -165,8 +167,7 @@ export class Committer {
     const rows = this.#book.takeRows();
     if (journal.length > 0) {
       this.#sequence = sequence;
-      this.#kept.push({ sequence, bytes: journal.length });
-      this.#keptBytes += journal.length;
+      this.#keep(sequence, journal.length);
     }
     this.#forget(checkpoint.cutBelow);
     const group: CommitGroup = {
@@ -209,15 +210,19 @@ export class Committer {
     });
   }
 
+  #keep(sequence: number, bytes: number): void {
+    if (this.#kept.length === 0) this.#keptFirst = sequence;
+    assert(sequence === this.#keptFirst + this.#kept.length, "the journal's sequence has a gap");
+    this.#kept.push(bytes);
+    this.#keptBytes += bytes;
+  }
+
   #forget(cutBelow: number): void {
-    while (this.#keptFrom < this.#kept.length) {
-      const oldest = this.#kept[this.#keptFrom] as { sequence: number; bytes: number };
-      if (oldest.sequence >= cutBelow) break;
-      this.#keptBytes -= oldest.bytes;
-      this.#keptFrom++;
-    }
+    const end = Math.min(this.#kept.length, cutBelow - this.#keptFirst);
+    while (this.#keptFrom < end) this.#keptBytes -= this.#kept[this.#keptFrom++] as number;
     if (this.#keptFrom > 1024) {
-      this.#kept.splice(0, this.#keptFrom);
+      this.#kept = this.#kept.slice(this.#keptFrom);
+      this.#keptFirst += this.#keptFrom;
       this.#keptFrom = 0;
     }
   }

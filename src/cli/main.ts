@@ -3,7 +3,7 @@
  * code of the table. What a command does is in the file that its action calls.
  */
 import { Command, CommanderError } from "commander";
-import { EXIT, JumboError, messageOf } from "../base/index.ts";
+import { EXIT, exitNow, JumboError, messageOf } from "../base/index.ts";
 import { registerBenchCommand } from "./bench-command.ts";
 import { registerEngineCommands } from "./engine-commands.ts";
 import { printError } from "./output.ts";
@@ -62,4 +62,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(EXIT.ok);
 });
-process.exit(await main());
+const code = await main();
+// LMDB's write thread may hang after a failed write, and would hold an ordinary exit for ever.
+if (code === EXIT.storeIo) exitNow(code);
+process.exit(code);

@@ -91,18 +91,39 @@ export function environmentStats(environment: Environment): EnvironmentStats {
   return environment.root.getStats() as EnvironmentStats;
 }
 
-/** One small transaction outside of group commits: at creation, and to raise the epoch. */
-export async function writeNow(environment: Environment, write: () => unknown): Promise<void> {
+/**
+ * One small transaction outside of group commits: at creation, and to raise the epoch. LMDB may
+ * never settle it (a failed meta write): after `watchdogMs` that is an error, and the environment
+ * must be left alone.
+ */
+export async function writeNow(
+  environment: Environment,
+  watchdogMs: number,
+  write: () => unknown,
+): Promise<void> {
   const committed = environment.root.batch(write);
   const flushed = Promise.resolve(environment.root.flushed);
+  const settled = Promise.all([committed, flushed]);
+  settled.catch(() => undefined);
   flushed.catch(() => undefined);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      environment.disarm();
+      reject(new WriteHangs(`a write did not end within ${watchdogMs} ms`));
+    }, watchdogMs);
+  });
   try {
-    await committed;
-    await flushed;
+    await Promise.race([settled, late]);
   } catch (error) {
     throw await causeOf(error);
+  } finally {
+    clearTimeout(timer);
   }
 }
+
+/** LMDB's write thread may hang: nothing of its environment may be touched any more. */
+export class WriteHangs extends Error {}
 
 /** lmdb-js rejects with "see commitError" and keeps the reason in a second promise. */
 export async function causeOf(error: unknown): Promise<unknown> {

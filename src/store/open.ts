@@ -25,13 +25,14 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { JumboError, killPoint, messageOf } from "../base/index.ts";
+import { COMMIT_WATCHDOG_MS, JumboError, killPoint, messageOf } from "../base/index.ts";
 import { seal, TRAILER_BYTES } from "./envelope.ts";
 import {
   type Environment,
   openEnvironment,
   PAGE_BYTES,
   STORE_FILE,
+  WriteHangs,
   writeNow,
 } from "./environment.ts";
 import { checkStoreFile } from "./file-check.ts";
@@ -80,6 +81,7 @@ export interface OpenedStore {
 export async function openStore(dir: string, options: OpenOptions = {}): Promise<OpenedStore> {
   const folder = resolve(dir);
   const path = join(folder, STORE_FILE);
+  const watchdogMs = options.watchdogMs ?? COMMIT_WATCHDOG_MS;
   prepareFolder(folder, options.create ?? true);
   const lock = await StoreLock.acquire(folder).catch((error: unknown) => {
     throw asStoreError(error, path);
@@ -89,7 +91,7 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
     sweepCreations(folder);
     if (!existsSync(path)) {
       if (options.create === false) throw notFound(folder);
-      await createStoreFile(folder, path);
+      await createStoreFile(folder, path, watchdogMs);
     }
     checkStoreFile(path);
     prepareToOpen(path);
@@ -97,7 +99,7 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
     const found = readIdentity(environment);
     const state = readJournalState(environment);
     const identity: Identity = { ...found, epoch: nextEpoch(found.epoch) };
-    await raiseEpoch(environment, path, identity);
+    await raiseEpoch(environment, path, watchdogMs, identity);
     killPoint("epoch-raised");
     const recovered = recoveredFrom(environment, identity, state);
     const store = new LmdbStore({
@@ -105,12 +107,12 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
       journal: state,
       release: () => lock.release(),
       stillHeld: () => lock.held,
-      ...(options.watchdogMs === undefined ? {} : { watchdogMs: options.watchdogMs }),
+      watchdogMs,
       ...(options.spareBytes === undefined ? {} : { spareBytes: options.spareBytes }),
     });
     return { store, recovered };
   } catch (error) {
-    await environment?.close(true).catch(() => undefined);
+    if (!(error instanceof WriteHangs)) await environment?.close(true).catch(() => undefined);
     lock.release();
     throw asStoreError(error, path);
   }
@@ -155,16 +157,18 @@ function sweepCreations(folder: string): void {
   }
 }
 
-async function createStoreFile(folder: string, path: string): Promise<void> {
+async function createStoreFile(folder: string, path: string, watchdogMs: number): Promise<void> {
   const draft = join(folder, `${NEW_PREFIX}${process.pid}.mdb`);
   writeFileSync(draft, firstPages(PAGE_BYTES), { mode: 0o664 });
   prepareToOpen(draft);
   const environment = openEnvironment(draft);
   try {
-    await writeIdentity(environment, newIdentity());
-  } finally {
-    await environment.close(true);
+    await writeIdentity(environment, watchdogMs, newIdentity());
+  } catch (error) {
+    if (!(error instanceof WriteHangs)) await environment.close(true);
+    throw error;
   }
+  await environment.close(true);
   syncFile(draft);
   killPoint("create-before-rename");
   renameSync(draft, path);
@@ -206,12 +210,13 @@ function nextEpoch(last: number): number {
 async function raiseEpoch(
   environment: Environment,
   path: string,
+  watchdogMs: number,
   identity: Identity,
 ): Promise<void> {
   const check = new FlushCheck(path);
   try {
     const before = check.flushedTransaction();
-    await writeIdentity(environment, identity);
+    await writeIdentity(environment, watchdogMs, identity);
     environment.cold.doesExist(IDENTITY_KEY);
     if (check.flushedTransaction() > before) return;
   } finally {
@@ -220,11 +225,15 @@ async function raiseEpoch(
   throw new Error("LMDB reported a flush, but its synced meta record was not written");
 }
 
-async function writeIdentity(environment: Environment, identity: Identity): Promise<void> {
+async function writeIdentity(
+  environment: Environment,
+  watchdogMs: number,
+  identity: Identity,
+): Promise<void> {
   const payload = encodeIdentity(identity);
   const buffer = Buffer.allocUnsafeSlow(payload.length + TRAILER_BYTES);
   const value = seal("cold", IDENTITY_KEY, payload, buffer, 0);
-  await writeNow(environment, () => environment.cold.put(IDENTITY_KEY, value));
+  await writeNow(environment, watchdogMs, () => environment.cold.put(IDENTITY_KEY, value));
 }
 
 function syncFile(path: string): void {

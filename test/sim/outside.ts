@@ -80,6 +80,8 @@ interface Word {
   readonly task: OutsideTask | undefined;
   readonly span: { first: number; count: number; lease: number; attempt: number };
   readonly outcome: number;
+  /** Retries asked for when it was heard: a later one undoes what it says before the verdict. */
+  readonly retries: number;
   /** Ranges of the span whose lease was open when the word came. */
   readonly open: ReadonlySet<number>;
   /** Of these, ranges that were running under another lease too. */
@@ -294,7 +296,7 @@ export class Outside {
           promote(range);
         }
         const span = { first, count, lease, attempt: spans.attempt[i] as number };
-        words.push({ task, span, outcome, open, asCopy });
+        words.push({ task, span, outcome, retries: task?.retries ?? 0, open, asCopy });
       }
     }
     const queue = peer.words.get(message.sequence);
@@ -442,7 +444,7 @@ export class Outside {
     if (word.outcome === OUTCOME.done) this.#done(task, range, name, lease);
     // A copy's bad end is its own: the range goes on under the first lease.
     if (verdict !== VERDICT.accepted || word.asCopy.has(index)) return;
-    if (word.outcome === OUTCOME.fatal) range.fatal = true;
+    if (word.outcome === OUTCOME.fatal && word.retries === task.retries) range.fatal = true;
     if (word.outcome === OUTCOME.failed) {
       range.failures++;
       const most = task.terms.attempts * (1 + task.retries) + range.reopened;

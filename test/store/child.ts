@@ -81,7 +81,8 @@ async function openEach(dirs: readonly string[]): Promise<void> {
     } catch (error) {
       if (!(error instanceof JumboError)) throw error;
       say(`${dir} ${error.code} ${error.message}`);
-      if (dirs.length === 1) process.exitCode = error.exitCode;
+      // As the command does: a write of LMDB that never ends must not hold the process.
+      if (dirs.length === 1) exitNow(error.exitCode);
     }
   }
 }

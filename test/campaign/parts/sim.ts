@@ -48,6 +48,7 @@ async function run(
       if (told["violation"] !== undefined) {
         const replay = `JUMBO_SIM_SEEDS=${told["seed"]}:1 npx vitest run test/sim/histories.sim.ts`;
         violations.push(`seed ${told["seed"]}: ${told["violation"]} (${replay})`);
+        console.log(`  VIOLATED ${violations.at(-1)}`);
       } else {
         for (const [key, value] of Object.entries(told)) {
           sums[key] = (sums[key] ?? 0) + Number(value);
