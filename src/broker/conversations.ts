@@ -73,7 +73,11 @@ export class Conversations {
     this.#connections.set(connection, { id: connection, peer, openedMs, session: null });
   }
 
-  /** A connection is gone. Its pilot may come back: leases stay for a grace, then expire. */
+  /**
+   * A connection is gone. Its pilot may come back: leases stay for a grace, then expire. If one of
+   * several nodes held the connection, the others work on and must first notice, agree and take
+   * over: that has the whole term.
+   */
   closed(connection: number): void {
     const known = this.#connections.get(connection);
     this.#connections.delete(connection);
@@ -81,8 +85,9 @@ export class Conversations {
     if (!session || this.sessions.get(session.pilot) !== session) return;
     this.sessions.delete(session.pilot);
     const { ledger, options } = this.#parts;
-    const grace = Math.min(options.disconnectGraceMs, options.leaseTermMs);
-    ledger.renew(session.pilot, this.#nowMs() + grace);
+    const alone = session.nodes.filter((node) => node.slots > 0).length <= 1;
+    const grace = alone ? options.disconnectGraceMs : options.leaseTermMs;
+    ledger.renew(session.pilot, this.#nowMs() + Math.min(grace, options.leaseTermMs));
     this.onSession(session, false);
   }
 

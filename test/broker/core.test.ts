@@ -92,6 +92,24 @@ describe("a session", () => {
   });
 });
 
+describe("a connection that breaks", () => {
+  const node = { name: "n", cores: 4, gpus: 0, memoryMiB: 1024, slots: 4 };
+  it.each([
+    ["one node: its leases go after a grace", [node], 0],
+    ["several nodes: those left have the lease's whole term to take over", [node, node], 4],
+    ["several nodes of which one lives: as one", [node, { ...node, slots: 0 }], 0],
+  ])("of %s", (_what, nodes, leased) => {
+    const bench = new CoreBench();
+    bench.task(10);
+    bench.hello(1, { nodes });
+    bench.core.closed(1);
+    bench.pass(2_000);
+    expect(bench.ask("show", { task: 1 }).answer?.ranges.leased).toBe(leased);
+    bench.pass(2_000);
+    expect(bench.ask("show", { task: 1 }).answer?.ranges.leased).toBe(0);
+  });
+});
+
 describe("an exchange", () => {
   it("has its grant at once and its verdicts only after the flush", () => {
     const bench = new CoreBench();
