@@ -15,6 +15,7 @@ import { type JobPool, openPool, type TaskView } from "../broker/index.ts";
 import { type Certificate, verifyManifest } from "../merge/index.ts";
 import { scanTask, weighTask } from "../scan/index.ts";
 import { checkAgainstScan, loadTaskFile, type TaskFile, type TaskSpec } from "../task/index.ts";
+import { watchDiskSpace } from "./disk-space.ts";
 import { type House, openHouse, scratchOf } from "./house.ts";
 import { LocalPilots } from "./local-pilots.ts";
 
@@ -129,6 +130,7 @@ async function runInside(
   const unsubscribe = client.onEvent((event) => {
     if (event.type === "task" && event.view.id === task) hooks.onView(event.view, pilots.pids);
   });
+  const unwatch = watchDiskSpace(storeDir, hooks.log);
   try {
     const before = await client.ask("show", { task });
     if (before.state === "open") pilots.start();
@@ -141,6 +143,7 @@ async function runInside(
     const certificate = view.manifest === "" ? null : await verifyManifest(view.manifest);
     return { view, certificate };
   } finally {
+    unwatch();
     unsubscribe();
     await pilots.stop();
   }

@@ -55,8 +55,8 @@ export interface MetaRecord {
 }
 
 /**
- * The file as LMDB would make it, of two meta pages and two empty trees. We write it ourselves: when
- * LMDB's own first write fails, lmdb-js destroys an environment twice and ends in SIGSEGV.
+ * The file as LMDB would make it, of two meta pages and two empty trees. We write it ourselves:
+ * when LMDB's own first write fails, lmdb-js destroys an environment twice and ends in SIGSEGV.
  */
 export function firstPages(pageBytes: number): Buffer {
   const bytes = Buffer.alloc(2 * pageBytes);
