@@ -133,8 +133,10 @@ async function serve(command: Command): Promise<number> {
     log,
     onFailStop,
   });
+  // Whoever reads the announcement may end the engine the moment it is there.
+  const signalled = untilSignal();
   announce(house, style);
-  await untilSignal();
+  await signalled;
   await house.close();
   await pool.close();
   return EXIT.ok;
