@@ -13,6 +13,8 @@ import { registerStoreCommands } from "./store-commands.ts";
 import { registerTaskCommands } from "./task-commands.ts";
 import { VERSION } from "./version.ts";
 
+const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EIO", "EROFS"]);
+
 function program(): Command {
   const jumbo = new Command("jumbo")
     .description(
@@ -43,7 +45,8 @@ async function main(): Promise<number> {
   try {
     await jumbo.parseAsync(process.argv);
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;
-  } catch (error) {
+  } catch (thrown) {
+    const error = diskError(thrown) ?? thrown;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const style = process.argv.includes("json") ? "json" : "text";
     if (error instanceof JumboError) {
@@ -55,6 +58,20 @@ async function main(): Promise<number> {
     );
     return EXIT.workFailed;
   }
+}
+
+/** A disk that fails under any file of ours is no mistake of ours; null for all other errors. */
+function diskError(error: unknown): JumboError | null {
+  if (error instanceof JumboError || !(error instanceof Error)) return null;
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (!DISK_CODES.has(code ?? "")) return null;
+  const options = path === undefined ? { cause: error } : { subject: path, cause: error };
+  return new JumboError(
+    "store_io",
+    `${path ?? "a file"} can't be written or read (${error.message}) ` +
+      "look at the disk, then start again: it goes on from what is durable",
+    options,
+  );
 }
 
 // Standard output may be a pipe whose reader has left: that is the reader's choice, not an error.
