@@ -1,5 +1,5 @@
 /** An engine and native pilots in one temporary folder, for tests that kill and restart them. */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -11,9 +11,12 @@ const ROOT = resolve(import.meta.dirname, "../..");
 export const CLI = `${ROOT}/src/cli/jumbo.mjs`;
 export const PILOT = process.env["JUMBO_PILOT"] ?? `${ROOT}/native/build/serial/jumbo-pilot`;
 export const isBuilt = existsSync(PILOT);
+export const hasTls = isBuilt && !String(execFileSync(PILOT, ["--version"])).includes("TLS: none");
 
 export function skipLoudly(what: string): void {
   if (!isBuilt) console.warn(`SKIPPED: ${what} (jumbo-pilot is not built) npm run build:native`);
+  else if (!hasTls)
+    console.warn(`SKIPPED: TLS of ${what} (built without) apt-get install libssl-dev`);
 }
 
 export interface Ended {

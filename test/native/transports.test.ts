@@ -10,6 +10,7 @@ import {
   CLI,
   countResult,
   countTask,
+  hasTls,
   isBuilt,
   NativeBed,
   type Started,
@@ -58,42 +59,53 @@ describe.skipIf(!isBuilt)("a native pilot", { timeout: 120_000 }, () => {
     return { place: `127.0.0.1:${port}`, asked, seen };
   }
 
-  it("speaks TLS 1.3 with an allocation's key, and sees its owner's tasks only", async () => {
-    await bed.startEngine("--listen", "tls://127.0.0.1:0");
-    const path = join(bed.folder, "ann", "access.json");
-    await bed.jumbo("token", "create", "--owner", "ann", "--pilot", path, "--cores", "2");
-    expect(statSync(path).mode & 0o777).toBe(0o400);
-    const file = readFileSync(path, "utf8");
-    expect(file).not.toContain(bed.access().pilotKey);
-    expect(JSON.parse(file)).toMatchObject({ token: "", http: "" });
-    const access = { ...JSON.parse(file), pilots: bed.addresses("tls://") };
-    const bobs = await bed.submit({ ...countTask("bobs", 2), owner: "bob" });
-    const anns = await bed.submit({ ...countTask("anns", 20), owner: "ann" });
-    bed.pilot(bed.accessWith("ann", access));
-    expect((await bed.wait(anns)).state).toBe("done");
-    expect(bed.result("anns.jsonl")).toBe(countResult(20));
-    expect((await bed.show(bobs)).attempts).toBe(0);
-  });
+  it.skipIf(!hasTls)(
+    "speaks TLS 1.3 with an allocation's key, and sees its owner's tasks only",
+    async () => {
+      await bed.startEngine("--listen", "tls://127.0.0.1:0");
+      const path = join(bed.folder, "ann", "access.json");
+      await bed.jumbo("token", "create", "--owner", "ann", "--pilot", path, "--cores", "2");
+      expect(statSync(path).mode & 0o777).toBe(0o400);
+      const file = readFileSync(path, "utf8");
+      expect(file).not.toContain(bed.access().pilotKey);
+      expect(JSON.parse(file)).toMatchObject({ token: "", http: "" });
+      const access = { ...JSON.parse(file), pilots: bed.addresses("tls://") };
+      const bobs = await bed.submit({ ...countTask("bobs", 2), owner: "bob" });
+      const anns = await bed.submit({ ...countTask("anns", 20), owner: "ann" });
+      bed.pilot(bed.accessWith("ann", access));
+      expect((await bed.wait(anns)).state).toBe("done");
+      expect(bed.result("anns.jsonl")).toBe(countResult(20));
+      expect((await bed.show(bobs)).attempts).toBe(0);
+    },
+  );
 
-  it("goes through a proxy's CONNECT, which sees no key where TLS is inside", async () => {
-    await bed.startEngine("--listen", "tls://127.0.0.1:0", "127.0.0.1:0");
-    const { place, asked, seen } = await proxy();
-    const tls = { pilots: bed.addresses("tls://") };
-    const id = await bed.submit(countTask("proxied", 10));
-    const first = bed.pilot(bed.accessWith("tls", { ...tls, proxy: place }));
-    expect((await bed.wait(id)).state).toBe("done");
-    expect((await first.kill("SIGTERM")).code).toBe(0);
-    expect(bed.result("proxied.jsonl")).toBe(countResult(10));
-    expect(asked[0]).toBe(`CONNECT ${bed.addresses("tls://")[0]?.slice("tls://".length)} HTTP/1.1`);
-    const { pilotKey } = bed.access();
-    expect(Buffer.concat(seen).includes(pilotKey)).toBe(false);
-    // The same from the environment, and in clear: then it does see the key.
-    const again = await bed.submit(countTask("again", 2));
-    const plain = bed.accessWith("plain", { pilots: bed.addresses("tcp://"), proxy: "nowhere:1" });
-    bed.pilot(plain, [], { JUMBO_PROXY: `http://${place}/` });
-    expect((await bed.wait(again)).state).toBe("done");
-    expect(Buffer.concat(seen).includes(pilotKey)).toBe(true);
-  });
+  it.skipIf(!hasTls)(
+    "goes through a proxy's CONNECT, which sees no key where TLS is inside",
+    async () => {
+      await bed.startEngine("--listen", "tls://127.0.0.1:0", "127.0.0.1:0");
+      const { place, asked, seen } = await proxy();
+      const tls = { pilots: bed.addresses("tls://") };
+      const id = await bed.submit(countTask("proxied", 10));
+      const first = bed.pilot(bed.accessWith("tls", { ...tls, proxy: place }));
+      expect((await bed.wait(id)).state).toBe("done");
+      expect((await first.kill("SIGTERM")).code).toBe(0);
+      expect(bed.result("proxied.jsonl")).toBe(countResult(10));
+      expect(asked[0]).toBe(
+        `CONNECT ${bed.addresses("tls://")[0]?.slice("tls://".length)} HTTP/1.1`,
+      );
+      const { pilotKey } = bed.access();
+      expect(Buffer.concat(seen).includes(pilotKey)).toBe(false);
+      // The same from the environment, and in clear: then it does see the key.
+      const again = await bed.submit(countTask("again", 2));
+      const plain = bed.accessWith("plain", {
+        pilots: bed.addresses("tcp://"),
+        proxy: "nowhere:1",
+      });
+      bed.pilot(plain, [], { JUMBO_PROXY: `http://${place}/` });
+      expect((await bed.wait(again)).state).toBe("done");
+      expect(Buffer.concat(seen).includes(pilotKey)).toBe(true);
+    },
+  );
 
   it("tells what a proxy says that gives no tunnel", async () => {
     await bed.startEngine("--listen", "127.0.0.1:0");
