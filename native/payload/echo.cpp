@@ -2,7 +2,8 @@
  * \file payload/echo.cpp
  * \brief `jumbo-echo`: the smallest stream payload, for tests and measurements.
  *
- * Writes one line `{"i":N}` for each event of a range, after `--sleep MS` milliseconds a range.
+ * Writes one line `{"i":N}` for each event of a range, after `--sleep MS` milliseconds a range. With
+ * `--starts PREFIX` it adds the first event of each range that it starts to the file PREFIX.HOST.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <iostream>
 #include <string>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "pilot/Json.hpp"
@@ -23,12 +25,32 @@ void say(std::string const& line)
     std::fputs((line + "\n").c_str(), stdout);
     std::fflush(stdout);
 }
+
+//! Lines of many processes, each whole: a file that is appended to.
+int open_starts(std::string const& prefix)
+{
+    char host[256] = "host";
+    gethostname(host, sizeof host - 1);
+    return open((prefix + "." + host).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+}
 }  // namespace
 
 //---------------------------------------------------------------------------//
 int main(int argc, char** argv)
 {
-    double const sleep_ms = argc == 3 && std::string{argv[1]} == "--sleep" ? std::atof(argv[2]) : 0;
+    double sleep_ms = 0;
+    int starts = -1;
+    for (int i = 1; i + 1 < argc; i += 2)
+    {
+        if (std::string{argv[i]} == "--sleep")
+        {
+            sleep_ms = std::atof(argv[i + 1]);
+        }
+        else if (std::string{argv[i]} == "--starts")
+        {
+            starts = open_starts(argv[i + 1]);
+        }
+    }
     say("{\"hello\":{\"protocol\":1,\"slots\":1,\"slice\":false}}");
     say("{\"ready\":1}");
     for (std::string line; std::getline(std::cin, line);)
@@ -43,8 +65,16 @@ int main(int argc, char** argv)
             continue;
         }
         auto const& range = message->at("range");
-        usleep(static_cast<useconds_t>(1000 * sleep_ms));
         auto const start = static_cast<std::uint64_t>(range.at("start").number);
+        if (starts >= 0)
+        {
+            auto const line = std::to_string(start) + "\n";
+            if (write(starts, line.data(), line.size()) < 0)
+            {
+                return 1;
+            }
+        }
+        usleep(static_cast<useconds_t>(1000 * sleep_ms));
         auto const count = static_cast<std::uint64_t>(range.at("count").number);
         std::ofstream out{range.at("output").text};
         for (auto i = start; i < start + count; ++i)

@@ -113,6 +113,14 @@ void Hub::receive(int from, wire::Message& message, double now)
         notices_[notice->number] = *notice;
         connection_.send(*notice);
     }
+    else if (auto const* resources = std::get_if<wire::Resources>(&message))
+    {
+        if (!member.draining && resources->nodes.size() == 1)
+        {
+            rows_[member.row] = resources->nodes[0];
+            rows_changed_ = true;
+        }
+    }
     else if (std::get_if<wire::Drain>(&message))
     {
         member.draining = true;

@@ -17,12 +17,12 @@ namespace pilot
 namespace
 {
 //---------------------------------------------------------------------------//
-constexpr double prefetch_max = 16384;
 //! A round trip is taken for at least this long: ticks and commits are not in every sample.
 constexpr double round_trip_seconds_min = 0.002;
 constexpr double round_trip_weight = 0.2;
 //! Last part of a walltime that is kept for stopping payloads and delivering what was done.
-constexpr double wall_lead_seconds = 5;
+//! Work goes on until 5 s before the end at most; what began a second before that may end.
+constexpr double wall_lead_seconds = 4;
 constexpr double wall_lead_share = 0.1;
 constexpr std::size_t in_flight_max = 2;
 //! Keeps a frame far below its limit even if each item has a reason of its own.
@@ -47,6 +47,8 @@ Node::Node(NodeOptions options, Transport& transport)
               options_.row.name,
               [this](double mean) { return this->may_start(mean); },
               [this](std::string const& why) { this->drain(why, -1, Exit::store_io); }}}
+    , health_{{options_.work_dir, options_.bundles_dir}}
+    , figures_{transport.rank(), wall_seconds()}
     , heard_at_{monotonic_seconds()}
 {
 }
@@ -67,7 +69,7 @@ void Node::join(int hub, double now)
     announced_.clear();
     holdings_.unsend();
     wire::Hello hello;
-    hello.nodes = {options_.row};
+    hello.nodes = {this->row()};
     hello.held = holdings_.held();
     hello.want = this->want();
     hello.free_slots = slots_.free_places();
@@ -86,7 +88,7 @@ void Node::say(wire::Message message)
 //! Ranges beyond those held: what could start now, and what a round trip eats meanwhile.
 std::uint64_t Node::want() const
 {
-    if (draining_ || holdings_.items() > Holdings::items_max)
+    if (draining_ || !health_.problem().empty() || holdings_.items() > Holdings::items_max)
     {
         return 0;
     }
@@ -94,7 +96,8 @@ std::uint64_t Node::want() const
     double const trip = std::max(round_trip_, round_trip_seconds_min);
     double const prefetch
         = mean == 0 ? slots_.capacity() + 1 : std::ceil(slots_.capacity() * trip / mean) + 1;
-    auto const ahead = static_cast<std::uint64_t>(std::min(prefetch, prefetch_max));
+    auto const ahead = static_cast<std::uint64_t>(
+        std::min(prefetch, static_cast<double>(options_.prefetch_max)));
     auto const wanted = slots_.free_places() + ahead;
     return wanted - std::min(wanted, holdings_.unstarted_ranges());
 }
@@ -104,7 +107,7 @@ bool Node::may_start(double mean_seconds) const
 {
     auto const now = monotonic_seconds();
     auto const left = this->seconds_left(now);
-    if (draining_ || suspicious_ || (left >= 0 && left - this->wall_lead() < mean_seconds))
+    if (draining_ || suspicious_ || !health_.problem().empty() || (left >= 0 && left - this->wall_lead() < mean_seconds))
     {
         return false;
     }
@@ -212,6 +215,10 @@ void Node::on_grant(wire::GrantBody const& body)
     catalog_.learn(body);
     holdings_.add(body.spans);
     auto const ranges = count_ranges(body.spans);
+    if (ranges > 0)
+    {
+        figures_.granted();
+    }
     parked_ -= std::min(parked_, ranges);
     if (catalog_.columns() > prune_at_)
     {
@@ -277,6 +284,7 @@ void Node::drain(std::string const& reason, double seconds, Exit code)
         draining_ = true;
         drain_reason_ = reason;
         exit_code_ = code;
+        figures_.drains();
         this->return_unstarted();
         slots_.stop_idle_workers();
         if (welcomed_)
@@ -389,6 +397,10 @@ void Node::exchange(double now)
     exchange.want = parked_;
     exchange.free_slots = slots_.free_places();
     exchange.seconds_left = this->seconds_left(now);
+    if (exchange.want > 0)
+    {
+        figures_.asked();
+    }
     this->say(std::move(exchange));
 }
 
@@ -422,6 +434,7 @@ bool Node::poll(double now)
         this->start_work();
         this->flush(now);
     }
+    figures_.slots(slots_.running(), slots_.capacity());
     if (now >= hello_again_at_)
     {
         this->join(hub_, now);
@@ -430,6 +443,7 @@ bool Node::poll(double now)
     if (now >= heartbeat_at_)
     {
         heartbeat_at_ = now + heartbeat_seconds;
+        this->watch_health();
         if (welcomed_)
         {
             this->say(wire::Heartbeat{slots_.free_places(), this->seconds_left(now)});
@@ -478,6 +492,49 @@ void Node::keep_spool()
 }
 
 //---------------------------------------------------------------------------//
+//! As the hub and the engine are told: a node that can't work now has no slots.
+wire::NodeResources Node::row() const
+{
+    auto row = options_.row;
+    row.slots = health_.problem().empty() ? row.slots : 0;
+    return row;
+}
+
+//---------------------------------------------------------------------------//
+void Node::watch_health()
+{
+    if (!health_.look())
+    {
+        return;
+    }
+    auto const& problem = health_.problem();
+    log_line(problem.empty() ? "this node can work again"
+                             : "this node starts nothing more: " + problem);
+    if (!problem.empty())
+    {
+        this->return_unstarted();
+    }
+    this->say(wire::Resources{{this->row()}, -1});
+    flush_due_ = true;
+}
+
+//---------------------------------------------------------------------------//
+void Node::resize(std::uint32_t cores)
+{
+    if (cores == options_.row.slots)
+    {
+        return;
+    }
+    log_line("this node has " + std::to_string(cores) + " cores now, "
+             + std::to_string(options_.row.slots) + " before");
+    options_.row.slots = cores;
+    options_.row.cores = cores;
+    slots_.resize(cores);
+    this->say(wire::Resources{{this->row()}, -1});
+    flush_due_ = true;
+}
+
+//---------------------------------------------------------------------------//
 void Node::end()
 {
     slots_.kill_all();
@@ -492,6 +549,8 @@ void Node::end()
         log_line("reports without an answer are in the spool: the next pilot delivers them");
     }
     bundles_.close_all();
+    figures_.wall_ends(this->seconds_left(monotonic_seconds()));
+    figures_.write();
 }
 
 //---------------------------------------------------------------------------//

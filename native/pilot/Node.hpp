@@ -19,6 +19,8 @@
 #include <poll.h>
 
 #include "pilot/Exit.hpp"
+#include "pilot/Figures.hpp"
+#include "pilot/NodeHealth.hpp"
 #include "pilot/Slots.hpp"
 #include "pilot/Spool.hpp"
 #include "pilot/Transport.hpp"
@@ -34,6 +36,7 @@ struct NodeOptions
     std::string bundles_dir;
     std::string work_dir;
     double silence_seconds{10};  //!< A hub that is silent for so long may be gone.
+    std::uint32_t prefetch_max{16384};  //!< Ranges held beyond those that run.
     double drain_seconds{-1};  //!< For what runs after a signal; -1: as long as it needs.
 };
 
@@ -77,6 +80,10 @@ class Node
     //! The last act: close bundles; what has no verdict stays in the spool.
     void end();
 
+    //! So many cores are this node's from now on.
+    void resize(std::uint32_t cores);
+    Figures& figures() { return figures_; }
+
     //! Until the walltime ends; -1: unknown.
     double seconds_left(double now) const;
 
@@ -94,6 +101,8 @@ class Node
     Bundles bundles_;
     Slots slots_;
     Spool spool_{""};
+    NodeHealth health_;
+    Figures figures_;
     std::string pilot_id_;  //!< As the first hub says it; names of files are made of it.
 
     int hub_{0};
@@ -136,6 +145,8 @@ class Node
     void exchange(double now);
     void announce(std::uint32_t bundle);
     void keep_spool();
+    void watch_health();
+    wire::NodeResources row() const;
 };
 //---------------------------------------------------------------------------//
 }  // namespace pilot

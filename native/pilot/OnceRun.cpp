@@ -65,6 +65,7 @@ void OnceRun::launch(double now)
     plan.argv = argv_;
     plan.folder = work_.folder;
     plan.environment = payload_environment(*work_.task, work_.folder);
+    plan.limits = payload_limits();
     plan.descriptors = {-1, out_.descriptor(), err_.descriptor()};
     process_.start(plan);
     if (work_.task->timeout_seconds > 0)

@@ -42,6 +42,16 @@ Setter number_into(unsigned& to, std::uint64_t most)
     };
 }
 
+//! Zero is a number too.
+Setter count_into(unsigned& to, std::uint64_t most)
+{
+    return [&to, most](std::string const& value) {
+        auto const number = parse_whole(value, 0, most);
+        to = static_cast<unsigned>(number.value_or(0));
+        return number.has_value();
+    };
+}
+
 Setter duration_into(double& to)
 {
     return [&to](std::string const& value) {
@@ -106,7 +116,10 @@ bool parse_options(int argc, char const* const* argv, Options& options, Ending& 
         {"--generation", number_into(options.generation, 0xffffffffu)},
         {"--give-up", duration_into(options.give_up_seconds)},
         {"--drain", duration_into(options.drain_seconds)},
-        {"--rank-silence", duration_into(options.silence_seconds)}};
+        {"--rank-silence", duration_into(options.silence_seconds)},
+        {"--drain-file", text_into(options.drain_file)},
+        {"--prefetch", count_into(options.prefetch, 16384)},
+        {"--limit", [&](std::string const& text) { return parse_limit(text, options.limits); }}};
     for (int i = 1; i < argc; ++i)
     {
         std::string name = argv[i];
@@ -135,8 +148,11 @@ bool parse_options(int argc, char const* const* argv, Options& options, Ending& 
         {
             return wrong(problem,
                          flag + " \"" + value
-                             + "\" is not understood (it wants a number or a duration) write e.g. "
-                               "16, 90m, 1h30m or 00:05:00");
+                             + "\" is not understood (it wants "
+                             + (flag == "--limit" ? "a limit and its number) write e.g. memory=4g, "
+                                                    "file=100m, files=1024, processes=64 or cpu=3600"
+                                                  : "a number or a duration) write e.g. 16, 90m, "
+                                                    "1h30m or 00:05:00"));
         }
     }
     if (options.access_path.empty() && !store.empty())
@@ -189,7 +205,11 @@ std::string help_text()
            "  --generation N      raised by a run that takes over an identity\n"
            "  --give-up T         end after so long without an engine (default: 10m)\n"
            "  --drain T           time for what runs after SIGTERM (default: as long as it needs)\n"
+           "  --drain-file F      under mpirun of MPICH, SIGUSR1 drains only if F exists\n"
            "  --rank-silence T    a rank that is silent for so long is dropped (default: 10s)\n"
+           "  --prefetch N        most ranges held ahead of the slots (as a round trip needs)\n"
+           "  --limit NAME=N      of each payload process: memory, file (bytes, k, m, g), files,\n"
+           "                      processes, cpu (seconds); may be repeated\n"
            "  --with-parent       stop when the process that started it is gone\n"
            "  --help, --version\n"
            "\n"

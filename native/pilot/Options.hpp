@@ -5,8 +5,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "pilot/Exit.hpp"
+#include "pilot/Limits.hpp"
 
 namespace jumbo
 {
@@ -27,6 +29,10 @@ struct Options
     double give_up_seconds{600};
     double drain_seconds{-1};
     double silence_seconds{10};
+    //! hydra says by SIGUSR1 that a rank has died: there it drains only if this file is there.
+    std::string drain_file;
+    unsigned prefetch{16384};  //!< Most ranges held beyond those that run.
+    std::vector<Limit> limits;  //!< Of payloads.
     bool with_parent{false};
     bool help{false};
     bool version{false};

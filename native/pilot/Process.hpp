@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "pilot/Clock.hpp"
+#include "pilot/Limits.hpp"
 #include "wire/Messages.hpp"
 
 namespace jumbo
@@ -37,6 +38,7 @@ struct ProcessPlan
     Environment environment;
     //! Descriptors for 0, 1, 2 (and 3, 4); -1: /dev/null. Everything else is closed.
     std::vector<int> descriptors{-1, -1, -1};
+    std::vector<Limit> limits;
 };
 
 struct ProcessEnd

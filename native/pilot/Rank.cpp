@@ -11,6 +11,7 @@
 #include <random>
 
 #include <poll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "pilot/Clock.hpp"
@@ -25,8 +26,6 @@ namespace pilot
 namespace
 {
 //---------------------------------------------------------------------------//
-constexpr double sleep_seconds_min = 50e-6;
-constexpr double sleep_seconds_max = 5e-3;
 constexpr double wait_seconds_max = 1;
 //! A loop that was away for so long was stopped (SIGSTOP, a frozen node), not busy.
 constexpr double slept_seconds = 2;
@@ -34,6 +33,10 @@ constexpr double slept_seconds = 2;
 constexpr double same_signal_seconds = 1;
 constexpr double stop_seconds = 3;
 constexpr double leave_seconds = 1;
+constexpr double hint_file_seconds = 60;
+constexpr double cores_watch_seconds = 2;
+//! Sleeps of 50 us are meant so; the system would make them twice as long.
+constexpr unsigned long timer_slack_ns = 1000;
 
 // Written by handlers.
 std::atomic<int> end_signals{0};
@@ -95,6 +98,7 @@ NodeOptions Rank::node_options(Options const& options, std::string const& work_d
     node.work_dir = work_dir;
     node.silence_seconds = options.silence_seconds;
     node.drain_seconds = options.drain_seconds;
+    node.prefetch_max = options.prefetch;
     return node;
 }
 
@@ -107,7 +111,6 @@ Rank::Rank(Options options, Transport& transport)
     , node_{node_options(options_, work_dir_), transport}
     , wall_{options_.walltime_seconds, work_dir_}
     , looked_at_{monotonic_seconds()}
-    , idle_sleep_{sleep_seconds_min}
     , parent_{getppid()}
 {
     if (char const* job = std::getenv("SLURM_JOB_ID"); job && options_.allocation.empty())
@@ -136,6 +139,11 @@ void Rank::become_hub(std::uint32_t generation, bool takeover)
     hub.quorum = (hub.others + 1) / 2;
     hub_ = std::make_unique<Hub>(std::move(hub), transport_);
     hub_->wall_end(wall_.end());
+    for (auto& each : early_hellos_)
+    {
+        hub_->receive(each.first, each.second, monotonic_seconds());
+    }
+    early_hellos_.clear();
 }
 
 //---------------------------------------------------------------------------//
@@ -149,6 +157,9 @@ Ending Rank::run()
                     system_problem(folder, code) + " (the folder can't be made) name another one"};
         }
     }
+    node_.figures().be_late();
+    payload_limits() = options_.limits;
+    prctl(PR_SET_TIMERSLACK, timer_slack_ns);
     if (transport_.rank() == 0)
     {
         this->become_hub(options_.generation, false);
@@ -178,6 +189,7 @@ bool Rank::poll(double now)
     {
         hub_->wall_end(wall_.end());
     }
+    this->watch_cores(now);
     moved = node_.poll(now) || moved;
     // What the node said to its own hub is taken before the hub sends.
     moved = this->take_mail(now) || moved;
@@ -252,6 +264,11 @@ bool Rank::take_mail(double now)
         {
             hub_->receive(mail.from, mail.message, now);
         }
+        else if (std::get_if<wire::Hello>(&mail.message))
+        {
+            // It has noticed sooner than this rank that the hub is gone.
+            early_hellos_[mail.from] = std::move(mail.message);
+        }
     }
     return moved;
 }
@@ -270,6 +287,7 @@ void Rank::on_state(int from, HubState const& state, double now)
     {
         log_line("following the hub on rank " + std::to_string(from));
         hub_.reset();
+        early_hellos_.clear();
         orphaned_since_ = never;
         node_.join(from, now);
     }
@@ -307,10 +325,51 @@ void Rank::watch_hub(double now)
 }
 
 //---------------------------------------------------------------------------//
+//! Batch systems and administrators give and take cores while a job runs.
+void Rank::watch_cores(double now)
+{
+    if (options_.slots == 0 && now >= cores_at_)
+    {
+        cores_at_ = now + cores_watch_seconds;
+        node_.resize(free_cores());
+    }
+}
+
+//---------------------------------------------------------------------------//
+/*!
+ * Whether SIGUSR1 came as an order to drain. hydra sends it to all others when a rank has died, too;
+ * so there a file says what is meant, which a shared folder may show a little later.
+ */
+bool Rank::hinted(double now)
+{
+    static bool const hydra = std::getenv("MPI_LOCALNRANKS") != nullptr;
+    if (hint_signals.exchange(0) > 0)
+    {
+        if (!hydra)
+        {
+            return true;
+        }
+        hint_until_ = now + hint_file_seconds;
+        hint_look_at_ = now;
+    }
+    if (now < hint_look_at_ || now > hint_until_ || options_.drain_file.empty())
+    {
+        return false;
+    }
+    hint_look_at_ = now + 1;
+    if (access(options_.drain_file.c_str(), F_OK) != 0)
+    {
+        return false;
+    }
+    hint_until_ = 0;
+    return true;
+}
+
+//---------------------------------------------------------------------------//
 void Rank::watch_signals(double now)
 {
     int const ends = end_signals.load();
-    if (hint_signals.exchange(0) > 0)
+    if (this->hinted(now))
     {
         hub_ ? hub_->drain("SIGUSR1", options_.drain_seconds, Exit::ok)
              : node_.drain("SIGUSR1", options_.drain_seconds);
@@ -341,7 +400,7 @@ void Rank::wait(double now, bool moved)
 {
     if (moved || transport_.has_own())
     {
-        idle_sleep_ = sleep_seconds_min;
+        pace_.moved();
         if (transport_.size() == 1 || transport_.has_own())
         {
             return;
@@ -363,8 +422,7 @@ void Rank::wait(double now, bool moved)
     double seconds = std::min(std::max(next - monotonic_seconds(), 0.0), wait_seconds_max);
     if (transport_.size() > 1)
     {
-        seconds = std::min(seconds, idle_sleep_);
-        idle_sleep_ = std::min(1.3 * idle_sleep_, sleep_seconds_max);
+        seconds = std::min(seconds, pace_.next());
     }
     timespec timeout{};
     timeout.tv_sec = static_cast<time_t>(seconds);
@@ -373,7 +431,7 @@ void Rank::wait(double now, bool moved)
     sigemptyset(&none);
     if (ppoll(waits.data(), waits.size(), &timeout, &none) > 0)
     {
-        idle_sleep_ = sleep_seconds_min;
+        pace_.moved();
     }
 }
 

@@ -12,12 +12,14 @@
  */
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 
 #include "pilot/Hub.hpp"
 #include "pilot/Node.hpp"
 #include "pilot/Options.hpp"
+#include "pilot/Pace.hpp"
 #include "pilot/SpoolDelivery.hpp"
 #include "pilot/WallTime.hpp"
 
@@ -43,8 +45,12 @@ class Rank
     WallTime wall_;
     std::unique_ptr<SpoolDelivery> delivery_;
     std::set<int> dead_;
+    std::map<int, wire::Message> early_hellos_;  //!< Of ranks that turned to this one already.
     double looked_at_;
-    double idle_sleep_;
+    Pace pace_;
+    double cores_at_{0};
+    double hint_until_{0};
+    double hint_look_at_{0};
     double orphaned_since_{never};
     int signals_seen_{0};
     double first_signal_at_{never};
@@ -57,6 +63,8 @@ class Rank
     bool take_mail(double now);
     void on_state(int from, HubState const& state, double now);
     void watch_hub(double now);
+    void watch_cores(double now);
+    bool hinted(double now);
     void watch_signals(double now);
     void watch_sleep(double now);
     bool poll(double now);

@@ -38,7 +38,10 @@ ReportItem done_item(HeldSpan const& span)
 
 //---------------------------------------------------------------------------//
 Slots::Slots(std::uint32_t capacity, std::string work_dir, Host host)
-    : capacity_{capacity}, work_dir_{std::move(work_dir)}, host_{std::move(host)}
+    : capacity_{capacity}
+    , widest_{capacity}
+    , work_dir_{std::move(work_dir)}
+    , host_{std::move(host)}
 {
 }
 
@@ -47,7 +50,7 @@ Slots::~Slots() = default;
 //---------------------------------------------------------------------------//
 std::uint32_t Slots::cores_of(wire::TaskInfo const& task) const
 {
-    return std::min(std::max(1u, task.cores), capacity_);
+    return std::min(std::max(1u, task.cores), widest_);
 }
 
 //---------------------------------------------------------------------------//
@@ -71,7 +74,34 @@ std::uint32_t Slots::free_places() const
         widest = std::max(widest, this->cores_of(worker.task()));
         places += worker.state() == StreamWorker::State::starting ? 1 : worker.credits();
     }
+    widest = std::min(widest, capacity_);
     return places + (capacity_ - std::min(capacity_, used_cores_)) / widest;
+}
+
+//---------------------------------------------------------------------------//
+void Slots::resize(std::uint32_t capacity)
+{
+    capacity_ = capacity;
+    changed_ = true;
+}
+
+//---------------------------------------------------------------------------//
+//! End processes that idle while more cores are used than there are.
+void Slots::shrink()
+{
+    std::uint32_t over = used_cores_ - std::min(used_cores_, capacity_);
+    for (auto& worker : workers_)
+    {
+        if (over == 0)
+        {
+            return;
+        }
+        if (worker.busy() == 0)
+        {
+            worker.stop();
+            over -= std::min(over, this->cores_of(worker.task()));
+        }
+    }
 }
 
 //---------------------------------------------------------------------------//
@@ -304,6 +334,10 @@ void Slots::poll_workers(double now)
             ++it;
         }
     }
+    if (used_cores_ > capacity_)
+    {
+        this->shrink();
+    }
     for (auto const& each : trouble_)
     {
         changed_ = changed_ || (each.second.not_before <= now && each.second.not_before > now - 1);
@@ -351,6 +385,8 @@ void Slots::charge_start(wire::TaskInfo const& info, std::string const& reason)
 bool Slots::room(std::uint32_t cores, wire::TaskInfo const& info)
 {
     auto free = capacity_ - std::min(capacity_, used_cores_);
+    // Cores may have become fewer than a task wants: it takes all there are.
+    cores = std::min(cores, capacity_);
     if (free >= cores)
     {
         return true;

@@ -66,12 +66,16 @@ class Slots
     double next_deadline() const;
 
     std::uint32_t capacity() const { return capacity_; }
+    //! Cores have come or gone; what runs on those that are gone ends as it would.
+    void resize(std::uint32_t capacity);
     //! Ranges that could start at once beyond those that run.
     std::uint32_t free_places() const;
     //! Moving mean of the wall time of a range, seconds; 0 before the first.
     double mean_seconds() const { return mean_seconds_; }
     //! Ranges that run or are being settled.
     std::size_t active() const { return runs_.size() + settling_ + stream_active(); }
+    //! Of these, ranges whose payload runs.
+    std::size_t running() const { return runs_.size() + stream_active(); }
     bool has_workers() const { return !workers_.empty(); }
 
     //! End a running range with \c end.
@@ -96,6 +100,9 @@ class Slots
     };
 
     std::uint32_t capacity_;
+    //! A wider task counts as this wide, however many cores there are later: what a start took is
+    //! what its end gives back.
+    std::uint32_t const widest_;
     std::string work_dir_;
     Host host_;
     std::list<OnceRun> runs_;
@@ -116,6 +123,7 @@ class Slots
     Start give_stream(wire::TaskInfo const& info);
     void poll_runs(double now);
     void poll_workers(double now);
+    void shrink();
     void worker_over(StreamWorker const& worker);
     void charge_start(wire::TaskInfo const& info, std::string const& reason);
     bool room(std::uint32_t cores, wire::TaskInfo const& info);

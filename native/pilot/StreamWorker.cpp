@@ -32,6 +32,7 @@ constexpr double stop_grace_seconds = 10;
 constexpr double cancel_seconds = 2;
 //! How long what a dead process wrote may take to arrive.
 constexpr double last_words_seconds = 1;
+constexpr double closed_grace_seconds = 0.5;
 constexpr std::uint32_t credits_max = 1024;
 constexpr std::size_t log_bytes_max = 64 * 1024;
 
@@ -100,6 +101,7 @@ bool StreamWorker::start(std::string const& tree)
         return false;
     }
     bool const fd3 = task_.channel == wire::Channel::fd3;
+    plan.limits = payload_limits();
     plan.folder = folder_;
     plan.environment = payload_environment(task_, folder_);
     plan.descriptors = {in[1], out[1], err_.descriptor()};
@@ -236,9 +238,11 @@ void StreamWorker::read_all()
         {
             close_descriptor(read_);
             // Who closed its side of the channel can't answer any more.
+            // It has mostly ended by then, and of what is told by wait: an order to stop may wait.
             if (state_ == State::ready || state_ == State::starting)
             {
-                process_.stop();
+                credits_ = 0;
+                closed_limit_at_ = now + closed_grace_seconds;
             }
         }
     }
@@ -411,6 +415,11 @@ void StreamWorker::drop(std::string const& problem)
 //---------------------------------------------------------------------------//
 void StreamWorker::watch(double now)
 {
+    if (now >= closed_limit_at_)
+    {
+        closed_limit_at_ = never;
+        process_.stop();
+    }
     if (now >= limit_at_)
     {
         limit_at_ = never;
@@ -520,7 +529,7 @@ void StreamWorker::add_descriptors(std::vector<pollfd>& out) const
 //---------------------------------------------------------------------------//
 double StreamWorker::next_deadline() const
 {
-    double next = std::min({limit_at_, eof_at_, process_.next_deadline()});
+    double next = std::min({limit_at_, closed_limit_at_, eof_at_, process_.next_deadline()});
     for (auto const& each : given_)
     {
         next = std::min(next, each.second.deadline);

@@ -105,6 +105,7 @@ class StreamWorker
     bool wants_slices_{true};
     bool ever_ready_{false};
     double limit_at_{never};  //!< Of starting, of tidying up, of stopping.
+    double closed_limit_at_{never};  //!< It closed its side and has not ended.
     double eof_at_{never};  //!< Its last words are awaited until then, once it has ended.
     std::string problem_;
     std::string start_failure_;

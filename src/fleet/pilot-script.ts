@@ -115,13 +115,13 @@ function launch({ mpi, launcher, nodesPerStep }: Launch): string {
     return `srun ${nodes}--ntasks-per-node=1 --mpi=${kind} --cpu-bind=none --no-kill --kill-on-bad-exit=0`;
   }
   return mpi === "openmpi"
-    ? "mpirun.openmpi --npernode 1 --enable-recovery"
-    : "mpirun.mpich -ppn 1 -disable-auto-cleanup";
+    ? "mpirun.openmpi --npernode 1 --bind-to none --enable-recovery"
+    : "mpirun.mpich -ppn 1 -bind-to none -disable-auto-cleanup";
 }
 
 /** Starts the ranks of `pilot`, an array of words, and ends as they do. */
 function body(options: Launch): string[] {
-  const { launcher, nodes, nodesPerStep } = options;
+  const { mpi, launcher, nodes, nodesPerStep } = options;
   const command = `${launch(options)} "\${pilot[@]}" </dev/null`;
   if (nodesPerStep > 0) {
     const steps = nodes / nodesPerStep;
@@ -135,14 +135,19 @@ function body(options: Launch): string[] {
     ];
   }
   if (launcher === "srun") return [`exec ${command}`];
+  // MPICH's mpirun sends USR1 also when a rank has died: there a file says that it means drain.
+  const file = mpi === "mpich";
   return [
+    ...(file ? [`drain="\${access%/*}/drain-$SLURM_JOB_ID-\${SLURM_RESTART_COUNT:-0}"`] : []),
+    ...(file ? ['pilot+=(--drain-file "$drain")'] : []),
     `${command} &`,
     "launcher=$!",
-    "trap 'kill -USR1 $launcher' TERM",
+    file ? `trap 'touch "$drain"; kill -USR1 $launcher' TERM` : "trap 'kill -USR1 $launcher' TERM",
     "wait $launcher",
     "status=$?",
     "# A wait that the trap cut short says nothing of the launcher.",
     "if [ $status -gt 128 ]; then wait $launcher; status=$?; fi",
+    ...(file ? ['rm -f "$drain"'] : []),
     "exit $status",
   ];
 }

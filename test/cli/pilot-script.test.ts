@@ -39,6 +39,13 @@ describe("pilot script", () => {
     execFileSync("bash", ["-n"], { input: script });
   });
 
+  it("says by a file what USR1 means where the launcher sends it for other reasons too", () => {
+    const script = (mpi: "openmpi" | "mpich") =>
+      pilotScript({ ...OPTIONS, mpi, launcher: "mpirun" });
+    expect(script("mpich")).toContain('--drain-file "$drain"');
+    expect(script("openmpi")).not.toContain("--drain-file");
+  });
+
   it("hands the path on byte for byte", () => {
     const line = pilotScript(OPTIONS)
       .split("\n")
