@@ -12,13 +12,28 @@ function launchLine(launcher: Launcher, nodes: string): string[] {
   const alloc = ["salloc", "--quiet", "--no-kill", "-N", nodes, "--ntasks-per-node=1"];
   switch (launcher) {
     case "srun-pmix":
-      return ["srun", "-N", nodes, "--ntasks-per-node=1", "--mpi=pmix"];
+      return ["srun", "-N", nodes, "--ntasks-per-node=1", "--mpi=pmix", "--cpu-bind=none"];
     case "srun-pmi2":
-      return ["srun", "-N", nodes, "--ntasks-per-node=1", "--mpi=pmi2", "--no-kill"];
+      return [
+        "srun",
+        "-N",
+        nodes,
+        "--ntasks-per-node=1",
+        "--mpi=pmi2",
+        "--cpu-bind=none",
+        "--no-kill",
+      ];
     case "mpirun.openmpi":
-      return [...alloc, "mpirun.openmpi", "--allow-run-as-root", "--enable-recovery"];
+      return [
+        ...alloc,
+        "mpirun.openmpi",
+        "--allow-run-as-root",
+        "--bind-to",
+        "none",
+        "--enable-recovery",
+      ];
     case "mpirun.mpich":
-      return [...alloc, "mpirun.mpich", "-disable-auto-cleanup"];
+      return [...alloc, "mpirun.mpich", "-bind-to", "none", "-disable-auto-cleanup"];
   }
 }
 

@@ -8,6 +8,7 @@
  * and after each round that went wrong, whose folder is kept.
  */
 import { cpSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { type Bed, LAUNCHERS, type Launcher } from "./bed.ts";
 import { cluster, outside, tryOn, until } from "./cluster.ts";
@@ -38,7 +39,6 @@ interface Row {
   rounds: number;
   held: number;
   worstLost: number;
-  lostMax: number;
   launches: number;
   seconds: number;
 }
@@ -101,11 +101,11 @@ class Campaign {
     await restore();
     if (broken === "") broken = await leftOver();
     this.#count(`${fault.name}|${launcher}`, outcome, broken === "");
-    const { lost, lostMax, launches, seconds } = outcome;
+    const { lost, launches, seconds } = outcome;
     const verdict = broken === "" ? "held" : `BROKEN: ${broken}`;
     console.log(
       `${String(number).padStart(4)} ${fault.name.padEnd(32)} ${launcher.padEnd(15)} ` +
-        `${seconds.toFixed(1).padStart(6)} s  lost ${lost} of ${lostMax}, ` +
+        `${seconds.toFixed(1).padStart(6)} s  lost ${lost}, ` +
         `${launches} launches, seed ${seed}: ${verdict}`,
     );
     if (broken !== "") {
@@ -113,7 +113,7 @@ class Campaign {
         `npm run campaign:hpc -- --only "${fault.name}" --launchers ${launcher} ` +
           `--rounds 1 --slow-rounds 1 --seed ${seed}`,
       );
-      const kept = `${bed.folder}-broken-${number}`;
+      const kept = `${tmpdir()}/jumbo-hpc-broken/${process.pid}-${number}`;
       cpSync(bed.folder, kept, { recursive: true });
       console.log(`     kept: ${kept}`);
       await this.close();
@@ -133,12 +133,11 @@ class Campaign {
 
   #count(key: string, outcome: RoundOutcome, held: boolean): void {
     const row = this.table.get(key) ?? {
-      ...{ rounds: 0, held: 0, worstLost: 0, lostMax: 0, launches: 0, seconds: 0 },
+      ...{ rounds: 0, held: 0, worstLost: 0, launches: 0, seconds: 0 },
     };
     row.rounds++;
     row.held += held ? 1 : 0;
     row.worstLost = Math.max(row.worstLost, outcome.lost);
-    row.lostMax = Math.max(row.lostMax, outcome.lostMax);
     row.launches += outcome.launches;
     row.seconds += outcome.seconds;
     this.table.set(key, row);
@@ -152,10 +151,10 @@ class Campaign {
 }
 
 function print(table: Map<string, Row>): void {
-  console.log("\n| case | launcher | rounds | held | worst lost | bound | launches | s a round |");
-  console.log("|---|---|---|---|---|---|---|---|");
+  console.log("\n| case | launcher | rounds | held | worst lost | launches | s a round |");
+  console.log("|---|---|---|---|---|---|---|");
   for (const [key, row] of [...table].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const cells = [row.rounds, row.held, row.worstLost, row.lostMax, row.launches];
+    const cells = [row.rounds, row.held, row.worstLost, row.launches];
     const seconds = (row.seconds / row.rounds).toFixed(0);
     console.log(`| ${key.replace("|", " | ")} | ${cells.join(" | ")} | ${seconds} |`);
   }

@@ -1,6 +1,6 @@
 /**
- * What can die, as cases: each strikes once at a moment that a seed chooses. The slow ones are those
- * that Slurm takes its time over. `lostNodes` says how many nodes' started ranges may be lost.
+ * What can die, as cases: each strikes once at a moment that a seed chooses, and names what died. The
+ * slow ones are those that Slurm takes its time over.
  */
 import { spawn } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
@@ -11,8 +11,8 @@ import { cluster, on, sleep, tryOn, until } from "./cluster.ts";
 export interface Fault {
   readonly name: string;
   readonly slow: boolean;
-  readonly strike: (bed: Bed, random: Random) => Promise<void>;
-  readonly lostNodes: number;
+  /** Gives the node whose started ranges may start again; "": all that had started. */
+  readonly strike: (bed: Bed, random: Random) => Promise<string>;
   /** Run by the batch script of `pilot script`, in this partition, for so long. */
   readonly batch?: { readonly queue: string; readonly time: string; readonly pilotSees: string };
   /** Outputs lie on the small file system. */
@@ -32,33 +32,37 @@ const anyNode = (random: Random) => `n${1 + Math.floor(random.nextUnit() * NODES
 const workerNode = (random: Random) => `n${2 + Math.floor(random.nextUnit() * (NODES - 1))}`;
 const away = (random: Random) => sleep(1 + 7 * random.nextUnit());
 
-async function kill(node: string, program: string): Promise<void> {
+async function kill(node: string, program: string): Promise<string> {
   await tryOn(node, "pkill", "-KILL", "-x", program);
+  return node;
 }
 
 /** Power off, and on again once Slurm has noticed (a node that is back sooner confuses it). */
-async function powerCut(_bed: Bed, random: Random): Promise<void> {
+async function powerCut(_bed: Bed, random: Random): Promise<string> {
   const node = anyNode(random);
   const state = async () => (await tryOn("login", "sinfo", "-h", "-n", node, "-o", "%T")).trim();
   await cluster("node", node, "crash");
   await until(`${node} seen down`, 120, async () => (await state()).startsWith("down"));
   await cluster("node", node, "boot");
   await until(`${node} up again`, 120, async () => /^(idle|alloc|mix)/.test(await state()));
+  return node;
 }
 
 /** Another job takes all nodes; Slurm stops ours and starts it again. */
-async function preempt(): Promise<void> {
+async function preempt(): Promise<string> {
   const flags = ["-p", "main", "-N", String(NODES), "--exclusive", "-t", "1", "-o", "/dev/null"];
   await on("login", "sbatch", "--wait", ...flags, "--wrap", "sleep 1");
+  return "";
 }
 
-async function jobsGone(): Promise<void> {
+async function jobsGone(): Promise<string> {
   await until("the walltime's end", 200, async () => {
     return (await tryOn("login", "squeue", "-h", "-o", "%i")).trim() === "";
   });
+  return "";
 }
 
-async function fillUp(_bed: Bed, random: Random): Promise<void> {
+async function fillUp(_bed: Bed, random: Random): Promise<string> {
   const ballast = `${process.env["JUMBO_HPC_SMALL"]}/ballast`;
   // As much as there is: dd ends with an error when it is full.
   await new Promise((done) =>
@@ -66,6 +70,7 @@ async function fillUp(_bed: Bed, random: Random): Promise<void> {
   );
   await away(random);
   rmSync(ballast);
+  return "";
 }
 
 export const FAULTS: readonly Fault[] = [
@@ -73,22 +78,18 @@ export const FAULTS: readonly Fault[] = [
     name: "payloads killed",
     slow: false,
     strike: (_bed, random) => kill(anyNode(random), "jumbo-echo"),
-    lostNodes: 1,
     survivors: new Set(["srun-pmix", ...SURVIVES_RANK]),
   },
   {
     name: "worker rank killed",
     slow: false,
     strike: (_bed, random) => kill(workerNode(random), "jumbo-pilot"),
-    lostNodes: 1,
     survivors: SURVIVES_RANK,
   },
   {
     name: "rank 0 killed",
     slow: false,
     strike: () => kill("n1", "jumbo-pilot"),
-    // What the others had reported to it and it had not passed on is run on, not lost.
-    lostNodes: NODES,
     survivors: SURVIVES_RANK,
   },
   {
@@ -99,8 +100,8 @@ export const FAULTS: readonly Fault[] = [
       await cluster("node", node, "cut");
       await away(random);
       await cluster("node", node, "heal");
+      return node;
     },
-    lostNodes: NODES,
   },
   {
     name: "node frozen and thawed",
@@ -110,8 +111,8 @@ export const FAULTS: readonly Fault[] = [
       await cluster("node", node, "freeze");
       await away(random);
       await cluster("node", node, "thaw");
+      return node;
     },
-    lostNodes: NODES,
   },
   {
     name: "rank 0's node frozen and thawed",
@@ -120,8 +121,8 @@ export const FAULTS: readonly Fault[] = [
       await cluster("node", "n1", "freeze");
       await away(random);
       await cluster("node", "n1", "thaw");
+      return "n1";
     },
-    lostNodes: NODES,
   },
   {
     name: "engine killed and restarted",
@@ -130,38 +131,36 @@ export const FAULTS: readonly Fault[] = [
       await bed.killEngine();
       await sleep(3 * random.nextUnit());
       await bed.startEngine();
+      return "";
     },
-    lostNodes: NODES,
   },
-  { name: "shared folder full", slow: false, strike: fillUp, lostNodes: NODES, small: true },
+  { name: "shared folder full", slow: false, strike: fillUp, small: true },
   {
     name: "scancel",
     slow: false,
     // With and without time to say anything.
-    strike: (bed, random) =>
-      bed.cancelJobs(random.nextUnit() < 0.5 ? ["--signal=KILL", "--full"] : []),
-    lostNodes: NODES,
+    strike: async (bed, random) => {
+      await bed.cancelJobs(random.nextUnit() < 0.5 ? ["--signal=KILL", "--full"] : []);
+      return "";
+    },
   },
-  { name: "power cut of a node", slow: true, strike: powerCut, lostNodes: NODES },
+  { name: "power cut of a node", slow: true, strike: powerCut },
   {
     name: "preemption with requeue",
     slow: true,
     strike: preempt,
-    lostNodes: NODES,
     batch: { queue: "spot", time: "10m", pilotSees: "" },
   },
   {
     name: "walltime's end with notice",
     slow: true,
     strike: jobsGone,
-    lostNodes: 0,
     batch: { queue: "main", time: "1m", pilotSees: "" },
   },
   {
     name: "walltime's end without notice",
     slow: true,
     strike: jobsGone,
-    lostNodes: NODES,
     batch: { queue: "main", time: "1m", pilotSees: "1h" },
   },
 ];
