@@ -30,6 +30,7 @@ export const part: Part = {
     const random = new SeededRandom(seed);
     const violations: string[] = [];
     const ends: Record<string, number> = {};
+    let raced = 0;
     for (let round = 0; round < count; round++) {
       const dir = workFolder();
       const small = join(dir, "small");
@@ -50,7 +51,8 @@ export const part: Part = {
         const left = random.below(LEFT_BYTES_MAX);
         const fill = Math.max(0, bavail * bsize - left);
         const made = spawnSync("fallocate", ["-l", String(fill), ballast], { encoding: "utf8" });
-        if (made.status !== 0) throw new Error(`fallocate: ${made.stderr}`);
+        // The run wrote in between: what is there now is as full.
+        if (made.status !== 0) raced++;
         await sleep(FULL_MS);
         rmSync(ballast);
         let end = await run.end;
@@ -68,6 +70,6 @@ export const part: Part = {
         unmount(small);
       }
     }
-    return { counts: { rounds: count, ...ends }, violations };
+    return { counts: { rounds: count, "not quite full": raced, ...ends }, violations };
   },
 };
