@@ -91,9 +91,8 @@ export function taskText(view: ShownTask): string {
     `  time     ${formatSeconds(view.seconds)}`,
   ];
   if (view.state === "open" && view.etaSeconds >= 0) {
-    lines.push(
-      `  rate     ${formatCount(Math.round(view.rangesPerSecond))} ranges/s, ${formatSeconds(view.etaSeconds)} left`,
-    );
+    // How long it takes is the forecast's word (the line "done" below).
+    lines.push(`  rate     ${formatCount(Math.round(view.rangesPerSecond))} ranges/s`);
   }
   lines.push(...standingLines(view));
   if (view.problem !== "") lines.push(`  problem  ${view.problem}`);
