@@ -68,8 +68,8 @@ int main(int argc, char** argv)
         auto const start = static_cast<std::uint64_t>(range.at("start").number);
         if (starts >= 0)
         {
-            auto const line = std::to_string(start) + "\n";
-            if (write(starts, line.data(), line.size()) < 0)
+            auto const note = std::to_string(start) + "\n";
+            if (write(starts, note.data(), note.size()) < 0)
             {
                 return 1;
             }

@@ -236,7 +236,15 @@ void Holdings::report(ReportItem item)
 //---------------------------------------------------------------------------//
 std::vector<ReportItem> Holdings::to_send(std::uint64_t sequence, std::size_t limit)
 {
-    auto const size = std::min(limit, waiting_.size());
+    // One item may be thousands of null ranges: an exchange has room for so many.
+    std::size_t size = 0;
+    std::uint64_t ranges = 0;
+    while (size < std::min(limit, waiting_.size())
+           && (size == 0 || ranges + waiting_[size].span.count <= ranges_sent_max))
+    {
+        ranges += waiting_[size].span.count;
+        ++size;
+    }
     auto const border = waiting_.begin() + static_cast<std::ptrdiff_t>(size);
     std::vector<ReportItem> items(waiting_.begin(), border);
     waiting_.erase(waiting_.begin(), border);

@@ -30,6 +30,8 @@ class Holdings
   public:
     //! A node wants nothing more while it holds more pieces than this.
     static constexpr std::size_t items_max = 8192;
+    //! Ranges of one exchange, half of what the protocol allows.
+    static constexpr std::uint64_t ranges_sent_max = wire::ranges_per_exchange_max / 2;
 
     void add(std::vector<wire::SpanBlock> const& blocks);
 
@@ -66,7 +68,7 @@ class Holdings
     //! The last word on pieces that never ran here (returned, or done without a process).
     void report(ReportItem item);
 
-    //! Up to \c items_max waiting items, sent as exchange \c sequence from now on.
+    //! Up to \c items_max waiting items of not too many ranges, sent as exchange \c sequence from now on.
     std::vector<ReportItem> to_send(std::uint64_t sequence, std::size_t items_max);
 
     //! The verdicts of an exchange are here: its items are held no more. False if it is unknown.

@@ -321,6 +321,7 @@ void Hub::tell_state(double now)
     }
     state_at_ = now + state_seconds;
     HubState state;
+    state.kind = gathering_ ? HubState::gathering : HubState::alive;
     state.term = options_.generation;
     bool const away = !connection_.ready() && now - connection_.heard_at() > lease_term_seconds_;
     state.paused = gathering_ || away ? 1 : 0;

@@ -87,7 +87,7 @@ void MpiTransport::send(int to, HubState const& state)
     }
     // The next one says it better: no queue of these.
     auto const& peer = peers_[to];
-    if (state.kind == HubState::alive && !peer.sending.empty()
+    if (state.kind != HubState::leave && !peer.sending.empty()
         && peer.sending.back().lane == Lane::state)
     {
         return;

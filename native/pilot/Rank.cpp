@@ -281,8 +281,13 @@ void Rank::on_state(int from, HubState const& state, double now)
         ending_ = Ending{static_cast<Exit>(state.exit_code), "the pilot is done"};
         return;
     }
-    bool const newer = state.term > node_.term() && (!hub_ || state.term > hub_->generation());
-    bool const in_vain = hub_ && hub_->gathering() && state.term >= node_.term();
+    // One that was cut off would take over too, when it is back: nobody leaves a hub for it that is
+    // there, and it returns to any that serves (the engine ends those that another has replaced).
+    bool const serves = state.kind == HubState::alive;
+    bool const alone = now - node_.heard_at() >= options_.silence_seconds;
+    bool const newer = state.term > node_.term() && (!hub_ || state.term > hub_->generation())
+                       && (serves || alone);
+    bool const in_vain = hub_ && hub_->gathering() && serves;
     if (from != node_.hub() && from != transport_.rank() && (newer || in_vain))
     {
         log_line("following the hub on rank " + std::to_string(from));

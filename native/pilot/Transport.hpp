@@ -24,7 +24,8 @@ struct HubState
 {
     enum Kind : std::uint32_t
     {
-        alive,
+        alive,  //!< It serves.
+        gathering,  //!< It would take over, if enough turn to it.
         leave,  //!< It is over: end with \c exit_code.
     };
     std::uint32_t kind{alive};

@@ -44,6 +44,21 @@ TEST(Holdings, a_range_is_held_from_its_grant_to_its_verdict)
 }
 
 //---------------------------------------------------------------------------//
+TEST(Holdings, an_exchange_has_no_more_ranges_than_the_protocol_allows)
+{
+    Holdings holdings;
+    for (std::uint32_t i = 0; i < 40; ++i)
+    {
+        holdings.report(returned_item(span_of(1 + i, 65535ull * i, 65535)));
+    }
+    for (std::uint64_t sequence = 1; sequence <= 5; ++sequence)
+    {
+        EXPECT_EQ(holdings.to_send(sequence, 100).size(), 8u);
+    }
+    EXPECT_TRUE(holdings.to_send(6, 100).empty());
+}
+
+//---------------------------------------------------------------------------//
 TEST(Holdings, what_had_no_answer_is_sent_again_first)
 {
     auto holdings = with({span_of(7, 0, 3)});
