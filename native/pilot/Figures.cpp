@@ -77,7 +77,8 @@ void Figures::granted()
     if (first_grant_at_ < 0)
     {
         first_grant_at_ = now;
-        std::ofstream{prefix_ + "." + std::to_string(rank_) + ".first"} << now << "\n";
+        std::ofstream first{prefix_ + "." + std::to_string(rank_) + ".first"};
+        first << std::fixed << began_at_ << " " << now << "\n";
     }
     bool const idle = last_grant_at_ >= 0 && now - last_grant_at_ > idle_seconds;
     last_grant_at_ = now;

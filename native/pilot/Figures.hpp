@@ -3,7 +3,8 @@
  * \brief What a rank measures of itself, for `npm run bench:mpi`.
  *
  * Off unless JUMBO_PILOT_FIGURES names a prefix of files: each rank then writes PREFIX.RANK.json
- * when it leaves, and PREFIX.RANK.first when it got its first range. Times are seconds since 1970.
+ * when it leaves, and PREFIX.RANK.first (when it began, when it got its first range). Times are
+ * seconds since 1970.
  * JUMBO_PILOT_LATE=RANK:SECONDS has a rank sleep first, as one on a slow node would.
  */
 #pragma once

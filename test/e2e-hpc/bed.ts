@@ -8,7 +8,7 @@ const CLI = `${ROOT}/src/cli/jumbo.mjs`;
 
 export const LAUNCHERS = ["srun-pmix", "mpirun.openmpi", "srun-pmi2", "mpirun.mpich"] as const;
 export type Launcher = (typeof LAUNCHERS)[number];
-function launchLine(launcher: Launcher, nodes: string): string[] {
+export function launchLine(launcher: Launcher, nodes: string): string[] {
   const alloc = ["salloc", "--quiet", "--no-kill", "-N", nodes, "--ntasks-per-node=1"];
   switch (launcher) {
     case "srun-pmix":

@@ -32,7 +32,7 @@ namespace
 constexpr std::size_t bytes = 64;
 constexpr int tag_ping = 100;
 
-constexpr double linger_seconds = 2;
+constexpr double linger_seconds = 1;
 
 struct Result
 {
