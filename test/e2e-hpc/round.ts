@@ -134,7 +134,10 @@ export async function survive(bed: Bed, plan: RoundPlan, number: number): Promis
     const task = await submitTask(bed, plan, name);
     const victim = await runThrough(bed, plan, task, pilots);
     const document = await bed.show(task);
-    const again = extraStarts(bed, name, ranges, pilots.launches > 1 ? "" : victim);
+    // A launcher that ends the others, if not all of them, has them die too.
+    const spared = fault.survivors === undefined || fault.survivors.has(launcher);
+    const died = pilots.launches === 1 && spared ? victim : "";
+    const again = extraStarts(bed, name, ranges, died);
     lost = again.lost;
     broken = again.broken;
     if (document?.state !== "done") broken = `the task is ${document?.state ?? "not there"}`;
