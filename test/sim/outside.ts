@@ -229,8 +229,11 @@ export class Outside {
       const key = `${block.task}/${index}/${block.lease[at]}`;
       listed.add(key);
       const task = this.tasks.get(block.task);
-      const granted = grantOf(task?.seen.get(index), block.lease[at] as number);
-      const mine = granted?.open === true && !granted.contested && granted.pilot === pilot;
+      const range = task?.seen.get(index);
+      const granted = grantOf(range, block.lease[at] as number);
+      // Of a range with two grants, the loss of the other one may have been its last.
+      const safe = granted?.open === true && !granted.contested && range?.copies === 0;
+      const mine = safe && granted.pilot === pilot;
       if (mine && inTime && !task?.cancelAsked) mustKeep.add(key);
     });
     // Past its deadline it may have lost them, or not: nothing can be asked for.

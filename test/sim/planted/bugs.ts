@@ -124,8 +124,8 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     name: "a closed connection ends its leases at once",
     file: conversations,
-    from: "ledger.renew(session.pilot, this.#nowMs() + grace);",
-    to: "ledger.renew(session.pilot, this.#nowMs() + 0 * grace);",
+    from: "this.#nowMs() + Math.min(grace, options.leaseTermMs));",
+    to: "this.#nowMs() + 0 * Math.min(grace, options.leaseTermMs));",
   },
   {
     name: "leases that a pilot no longer lists stay open",
