@@ -200,43 +200,58 @@ void Hub::on_exchange(int from, Member& member, wire::Exchange& exchange)
 }
 
 //---------------------------------------------------------------------------//
-//! Share the bag out by what the ranks want.
+/*!
+ * Share the bag out: free slots first, since what one rank holds ahead must not starve another,
+ * then by what the ranks want.
+ */
 void Hub::distribute()
 {
     if (draining_)
     {
         return;
     }
+    this->share_out([](Member const& member) {
+        return std::min<std::uint64_t>(member.want, member.free_slots);
+    });
+    this->share_out([](Member const& member) { return member.want; });
+}
+
+//---------------------------------------------------------------------------//
+//! By deficit, rounded down; what is left over goes one by one, each time from another rank on.
+void Hub::share_out(std::function<std::uint64_t(Member const&)> const& need)
+{
+    std::vector<std::pair<int, std::uint64_t>> shares;
     std::uint64_t wanted = 0;
     for (auto const& each : members_)
     {
-        wanted += each.second.joined ? each.second.want : 0;
+        auto const count = each.second.joined ? need(each.second) : 0;
+        if (count > 0)
+        {
+            shares.emplace_back(each.first, count);
+            wanted += count;
+        }
     }
-    auto const there = book_.bag_ranges();
-    if (wanted == 0 || there == 0)
+    auto const there = std::min(book_.bag_ranges(), wanted);
+    if (there == 0)
     {
         return;
     }
-    auto left = std::min(there, wanted);
-    for (int pass = 0; pass < 2 && left > 0; ++pass)
+    auto left = there;
+    for (auto& share : shares)
     {
-        for (auto& each : members_)
+        share.second = share.second * there / wanted;
+        left -= share.second;
+    }
+    // Fewer are left than there are shares.
+    for (; left > 0; --left)
+    {
+        ++shares[turn_++ % shares.size()].second;
+    }
+    for (auto const& share : shares)
+    {
+        if (share.second > 0)
         {
-            auto& member = each.second;
-            if (!member.joined || member.want == 0)
-            {
-                continue;
-            }
-            // First everybody's share, rounded down; what is left over goes one by one.
-            auto const share = pass == 1         ? 1
-                               : there >= wanted ? member.want
-                                                 : member.want * there / wanted;
-            auto const count = std::min({left, member.want, share});
-            if (count > 0)
-            {
-                left -= count;
-                this->give(each.first, member, book_.take(count));
-            }
+            this->give(share.first, members_[share.first], book_.take(share.second));
         }
     }
 }
@@ -257,6 +272,7 @@ void Hub::give(int rank, Member& member, std::vector<HeldSpan> const& spans)
             told.push_back(span);
             book_.assign(rank, span);
             member.want -= std::min<std::uint64_t>(member.want, span.count);
+            member.free_slots -= std::min(member.free_slots, span.count);
         }
         else
         {

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -104,6 +105,7 @@ class Hub
     std::size_t prune_at_{64};
     std::uint64_t parked_{0};
     std::uint64_t sequence_{0};
+    std::size_t turn_{0};  //!< Who has the next leftover.
 
     bool gathering_{false};
     double gathering_since_;
@@ -136,6 +138,7 @@ class Hub
     std::uint32_t free_slots() const;
     double seconds_left() const;
     void distribute();
+    void share_out(std::function<std::uint64_t(Member const&)> const& need);
     void give(int rank, Member& member, std::vector<HeldSpan> const& spans);
     void flush();
     void exchange();

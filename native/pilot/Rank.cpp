@@ -342,8 +342,8 @@ void Rank::watch_cores(double now)
 
 //---------------------------------------------------------------------------//
 /*!
- * Whether SIGUSR1 came as an order to drain. hydra sends it to all others when a rank has died, too;
- * so there a file says what is meant, which a shared folder may show a little later.
+ * Whether SIGUSR1 came as an order to drain. hydra sends it to all others when a rank has died,
+ * too; so there a file says what is meant, which a shared folder may show a little later.
  */
 bool Rank::hinted(double now)
 {
