@@ -39,6 +39,7 @@ let runs = 0;
 export class Run {
   readonly launcher: Launcher;
   readonly ranks: number;
+  readonly #bed: Bed;
   readonly #folder: string;
   readonly #child: ChildProcess;
   readonly startedAt = Date.now() / 1000;
@@ -46,6 +47,7 @@ export class Run {
   constructor(bed: Bed, launcher: Launcher, ranks: number, flags: readonly string[], late = "") {
     this.launcher = launcher;
     this.ranks = ranks;
+    this.#bed = bed;
     this.#folder = `${bed.folder}/run-${++runs}`;
     mkdirSync(this.#folder, { recursive: true });
     process.env["JUMBO_PILOT_FIGURES"] = `${this.#folder}/figures`;
@@ -91,7 +93,10 @@ export class Run {
 
   async started(ranks = this.ranks): Promise<void> {
     await until(`first ranges of ${ranks} ranks by ${this.launcher}`, START_SECONDS, () => {
-      if (ended(this.#child)) throw new Error(`${this.launcher} has ended`);
+      if (ended(this.#child)) {
+        const lines = this.#bed.pilotLog().trim().split("\n").slice(-3).join("; ");
+        throw new Error(`${this.launcher} has ended: ${lines}`);
+      }
       return this.firsts().size >= ranks;
     });
   }

@@ -111,7 +111,9 @@ export type Launch = Pick<ScriptOptions, "mpi" | "launcher" | "nodes" | "nodesPe
 function launch({ mpi, launcher, nodesPerStep }: Launch): string {
   if (launcher === "srun") {
     const kind = mpi === "openmpi" ? "pmix" : "pmi2";
-    const nodes = nodesPerStep > 0 ? `--nodes=${nodesPerStep} ` : "";
+    // The job's number of tasks is in the environment; a step has its own.
+    const own = `--nodes=${nodesPerStep} --ntasks=${nodesPerStep} `;
+    const nodes = nodesPerStep > 0 ? own : "";
     return `srun ${nodes}--ntasks-per-node=1 --mpi=${kind} --cpu-bind=none --no-kill --kill-on-bad-exit=0`;
   }
   return mpi === "openmpi"

@@ -35,7 +35,7 @@ describe("pilot script", () => {
   it("starts several steps, each a session of its own", () => {
     const script = pilotScript({ ...OPTIONS, nodesPerStep: 2 });
     expect(script).toContain("seq 2");
-    expect(script).toContain("srun --nodes=2");
+    expect(script).toContain("srun --nodes=2 --ntasks=2 ");
     execFileSync("bash", ["-n"], { input: script });
   });
 
