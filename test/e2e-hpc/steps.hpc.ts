@@ -2,7 +2,7 @@
  * `pilot script --steps-per N` and changes while a job runs: several steps of one job are sessions of
  * their own, so that a frozen node holds back its step only; a shorter time limit is obeyed.
  */
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bed } from "./bed.ts";
 import { cluster, on, outside, tryOn, until } from "./cluster.ts";
@@ -30,9 +30,12 @@ describe.skipIf(why !== "").each(["openmpi", "mpich"])("steps of one job, %s", (
     const file = `${bed.folder}/job.sh`;
     writeFileSync(file, text);
     chmodSync(file, 0o700);
-    const log = `${bed.folder}/pilot.log`;
+    const log = logOf("%j");
     return (await on("login", "sbatch", "--parsable", "-o", log, "-e", log, file)).trim();
   };
+  const logOf = (job: string) => `${bed.folder}/job-${job}.log`;
+  const said = (job: string, words: RegExp) =>
+    existsSync(logOf(job)) && words.test(readFileSync(logOf(job), "utf8"));
   const sessions = async () => (await bed.api<Pilots>("/pilots"))?.pilots ?? [];
 
   it("are sessions of their own; a node that hangs holds back its step only", async () => {
@@ -56,9 +59,9 @@ describe.skipIf(why !== "").each(["openmpi", "mpich"])("steps of one job, %s", (
 
   it("follow a time limit that is changed", async () => {
     const job = await submit();
-    await until("a session", 60, () => bed.pilotLog().includes("the allocation ends in 5"));
-    await tryOn("login", "scontrol", "update", `jobid=${job}`, "timelimit=2");
-    await until("the new end", 60, () => /the allocation ends in 1?\d\d s/.test(bed.pilotLog()));
+    await until("the first end", 60, () => said(job, /the allocation ends in [56]\d\d s/));
+    await tryOn("login", "scontrol", "update", `jobid=${job}`, "timelimit=5");
+    await until("the new end", 60, () => said(job, /the allocation ends in 2\d\d s/));
     await bed.cancelJobs();
   });
 });
