@@ -13,8 +13,16 @@ export interface Fault {
   readonly slow: boolean;
   /** Gives the node whose started ranges may start again; "": all that had started. */
   readonly strike: (bed: Bed, random: Random) => Promise<string>;
-  /** Run by the batch script of `pilot script`, in this partition, for so long. */
-  readonly batch?: { readonly queue: string; readonly time: string; readonly pilotSees: string };
+  /**
+   * Run by the batch script of `pilot script`, in this partition, for so long. A job that is over
+   * within the grace is done, and requeued by nobody: one that lingers is not over then.
+   */
+  readonly batch?: {
+    readonly queue: string;
+    readonly time: string;
+    readonly pilotSees: string;
+    readonly lingers?: boolean;
+  };
   /** Outputs lie on the small file system. */
   readonly small?: boolean;
   /** By these launchers the other ranks must live on. */
@@ -149,7 +157,7 @@ export const FAULTS: readonly Fault[] = [
     name: "preemption with requeue",
     slow: true,
     strike: preempt,
-    batch: { queue: "spot", time: "10m", pilotSees: "" },
+    batch: { queue: "spot", time: "10m", pilotSees: "", lingers: true },
   },
   {
     name: "walltime's end with notice",
@@ -189,7 +197,9 @@ export async function submitBatch(
     )
     .join("\n");
   const file = `${bed.folder}/job.sh`;
-  writeFileSync(file, script, { mode: 0o700 });
+  const lingering = script.replace(/^exec /m, "").replace(/^exit \$status$/m, "");
+  const whole = batch.lingers === true ? `${lingering}\nsleep 30\n` : script;
+  writeFileSync(file, whole, { mode: 0o700 });
   const log = `${bed.folder}/pilot.log`;
   return (await on("login", "sbatch", "--parsable", "-o", log, "-e", log, file)).trim();
 }
