@@ -405,7 +405,9 @@ export class Outside {
     range.copy = null;
     // The engine may still have had a lease of which nobody here can say so: then it is a copy.
     const unsure = before ? (before.uncertain && before.started ? before.lease : 0) : range.early;
-    range.twins = unsure > 0 ? [unsure, lease] : [];
+    // What became of an early grant nobody here knows, whatever copies have come and gone since.
+    const open = [range.early, unsure].filter((one, i, all) => one > 0 && all.indexOf(one) === i);
+    range.twins = open.length > 0 ? [...open, lease] : [];
     granted.contested = unsure > 0;
     if (unsure > 0) range.copies++;
   }
