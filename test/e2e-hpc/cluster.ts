@@ -35,7 +35,7 @@ export function outside(): string {
 }
 
 export async function cluster(...args: string[]): Promise<string> {
-  const { stdout } = await run(CLUSTER, args, { timeout: 60_000, maxBuffer: 1 << 26 });
+  const { stdout } = await run(CLUSTER, args, { timeout: 150_000, maxBuffer: 1 << 26 });
   return stdout;
 }
 
@@ -43,7 +43,7 @@ export async function cluster(...args: string[]): Promise<string> {
 export async function on(host: string, ...argv: string[]): Promise<string> {
   if (host !== "login") return cluster("exec", host, "--", ...argv);
   const [program, ...rest] = argv as [string, ...string[]];
-  return (await run(program, rest, { timeout: 60_000, maxBuffer: 1 << 26 })).stdout;
+  return (await run(program, rest, { timeout: 150_000, maxBuffer: 1 << 26 })).stdout;
 }
 
 /** The same, "" if it fails. */
