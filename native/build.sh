@@ -3,12 +3,21 @@
 #   native/build/{openmpi,mpich,serial}/jumbo-pilot
 # `native/build.sh serial` builds the last one only.
 # On a site with modules: load one MPI, then `native/build.sh mpi` builds native/build/mpi with it.
+# `native/build.sh openmpi` (or mpich) builds `serial`, whose libraries it takes, and that one.
 # JOBS (default 2) compilers run at once. An MPI whose compiler isn't found is skipped, and named.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 jobs=${JOBS:-2}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+case "${1:-}" in
+  "" | serial | openmpi | mpich | mpi) ;;
+  *)
+    echo "no build is called $1: serial, openmpi, mpich or mpi" >&2
+    exit 2
+    ;;
+esac
 
 build() {
   name=$1
@@ -39,9 +48,9 @@ build serial -DJUMBO_MPI=OFF
 if [ "${1:-}" = serial ]; then
   exit 0
 fi
-for mpi in openmpi mpich; do
+for mpi in ${1:-openmpi mpich}; do
   if compiler=$(command -v "mpicxx.$mpi"); then
-    build "$mpi" -DJUMBO_MPI=ON -DMPI_CXX_COMPILER="$compiler"
+    build "$mpi" -DJUMBO_MPI=ON -DMPI_CXX_COMPILER="$compiler" -DJUMBO_CORE="$here/build/serial"
   else
     echo "skipped $mpi: no mpicxx.$mpi (apt-get install lib$mpi-dev)" >&2
   fi
