@@ -8,6 +8,7 @@
  * cold, journal, pages.
  */
 import { type Database as LmdbDatabase, open as lmdbOpen, type RootDatabase } from "lmdb";
+import { repairLmdb } from "./lmdb-repair.ts";
 
 export const STORE_FILE = "store.mdb";
 export const PAGE_BYTES = 4096;
@@ -36,10 +37,11 @@ export interface Environment {
   readonly close: (broken: boolean) => Promise<void>;
 }
 
-/** The file must have passed `checkStoreFile` before: LMDB crashes on damaged ones. */
 const exitHooks = new Set<NodeJS.ExitListener>();
 
+/** The file must have passed `checkStoreFile` before: LMDB crashes on damaged ones. */
 export function openEnvironment(path: string): Environment {
+  repairLmdb();
   const before = new Set(process.listeners("exit"));
   const plain = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
   const options: Options = {

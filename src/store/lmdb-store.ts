@@ -12,8 +12,9 @@
  *     So a watchdog ends in the same outcome, and flush-check.ts looks for the synced meta record.
  *   - a full disk mostly rejects cleanly, before anything became visible: `space: true`, the store
  *     stays usable, and the SAME group may be committed again (that is the probe: the broker grants
- *     nothing until it works). But now and then the heap is corrupt after it (SIGABRT): so a commit
- *     asks for free space first. A full disk met after the transaction became visible is fail-stop.
+ *     nothing until it works). A full disk met after the transaction became visible is fail-stop,
+ *     so a commit asks for free space first.
+ *   - the word for a data page that can't be written overflows the heap: see lmdb-repair.ts.
  *   - both promises of a commit reject; both have handlers.
  *
  * Kill points: before-commit (encoded, nothing handed over), after-put (handed to the write
@@ -157,8 +158,8 @@ export class LmdbStore implements Store {
   }
 
   /**
-   * LMDB must not meet the end of the disk: a failed write of a data page was seen to corrupt its
-   * heap when it takes the transaction back. So a commit begins only with room to spare.
+   * LMDB must not meet the end of the disk: behind the visible meta record that is fail-stop, and
+   * a life ends. So a commit begins only with room to spare.
    */
   #tooFull(encoded: EncodedGroup): JumboError | null {
     const { freeBytes } = this.space();
