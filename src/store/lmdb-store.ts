@@ -13,7 +13,8 @@
  *   - a full disk mostly rejects cleanly, before anything became visible: `space: true`, the store
  *     stays usable, and the SAME group may be committed again (that is the probe: the broker grants
  *     nothing until it works). A full disk met after the transaction became visible is fail-stop,
- *     so a commit asks for free space first.
+ *     so a commit asks for free space first. A disk that goes on to refuse, and shows free space
+ *     all the while, is no full one: fail-stop after a few tries.
  *   - the word for a data page that can't be written overflows the heap: see lmdb-repair.ts.
  *   - both promises of a commit reject; both have handlers.
  *
@@ -22,7 +23,14 @@
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import { assert, COMMIT_WATCHDOG_MS, JumboError, killPoint, messageOf } from "../base/index.ts";
+import {
+  assert,
+  COMMIT_WATCHDOG_MS,
+  formatBytes,
+  JumboError,
+  killPoint,
+  messageOf,
+} from "../base/index.ts";
 import { causeOf, type Environment, environmentStats } from "./environment.ts";
 import { FlushCheck } from "./flush-check.ts";
 import { type EncodedGroup, encodeGroup, IDENTITY_KEY } from "./group.ts";
@@ -38,6 +46,9 @@ const ENOSPC = 28;
 const TREE_BYTES_MAX = 1024 ** 2;
 /** Free space that a commit leaves alone: trees, and what others write while it is under way. */
 const SPARE_BYTES = 5 * 1024 ** 2;
+
+/** Times that a commit may find no space on a disk that shows plenty; a try a second. */
+const BASELESS_REFUSALS_MAX = 5;
 
 /** Where the journal stands. */
 export interface JournalState {
@@ -71,6 +82,11 @@ interface Flight {
   flushed: boolean;
 }
 
+/** Bytes that a commit surely finds room in. */
+function roomFor(flight: Flight): number {
+  return flight.encoded.bytes + TREE_BYTES_MAX;
+}
+
 export class LmdbStore implements Store {
   readonly #environment: Environment;
   readonly #journal: JournalState;
@@ -82,6 +98,8 @@ export class LmdbStore implements Store {
   readonly #readerCheck: NodeJS.Timeout;
   #flushedTransaction: number;
   #flight: Flight | null = null;
+  /** Commits in a row that found no space where the file system showed some. */
+  #baselessRefusals = 0;
   #failure: JumboError | null = null;
   /** True after the watchdog: LMDB's write thread may hang, and nothing of it may be touched. */
   #hung = false;
@@ -249,6 +267,7 @@ export class LmdbStore implements Store {
       return;
     }
     this.#flushedTransaction = transaction;
+    this.#baselessRefusals = 0;
     flight.flushed = true;
     killPoint("after-flush");
     const journal = this.#journal;
@@ -267,6 +286,13 @@ export class LmdbStore implements Store {
   #judge(flight: Flight, error: unknown): void {
     if (this.#flight !== flight) return;
     if (this.#foundNoSpace(flight, error) && this.#nothingBecameVisible()) {
+      const { freeBytes } = this.space();
+      if (freeBytes < roomFor(flight)) this.#baselessRefusals = 0;
+      else if (++this.#baselessRefusals >= BASELESS_REFUSALS_MAX) {
+        const shown = `the disk takes no writes, although it shows ${formatBytes(freeBytes)} free`;
+        this.#fail(flight, `${shown}: ${messageOf(error)}`, error);
+        return;
+      }
       this.#land(flight, { ok: false, error: this.#full(error), space: true });
       return;
     }
@@ -277,7 +303,7 @@ export class LmdbStore implements Store {
   #foundNoSpace(flight: Flight, error: unknown): boolean {
     const { code } = error as { code?: unknown };
     if (code === ENOSPC) return true;
-    return code === EIO && this.space().freeBytes < flight.encoded.bytes + TREE_BYTES_MAX;
+    return code === EIO && this.space().freeBytes < roomFor(flight);
   }
 
   #nothingBecameVisible(): boolean {

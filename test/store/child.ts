@@ -4,6 +4,8 @@
  *   commit DIR [groups]   commits groups, one line `ack N` for each that was acknowledged
  *   hang DIR              opens, says `ready`, waits for DIR/go, then commits one group
  *   failing DIR           commits ten groups, makes DIR/fail, and tries two more
+ *   refused DIR           commits ten groups, makes DIR/fail, and tries the next one while it is told
+ *                         that the disk is full
  *   lives DIR             three stores DIR/0..2 in turn, three groups each, lines `ack STORE N`
  *   open DIR...           opens each store and prints `DIR whole DIGEST` or `DIR CODE MESSAGE`;
  *                         a whole one also takes four more groups
@@ -62,6 +64,20 @@ async function commitWhileFailing(dir: string): Promise<void> {
   exitNow(EXIT.storeIo);
 }
 
+async function commitWhileRefused(dir: string): Promise<void> {
+  const { store } = await openStore(dir);
+  for (let n = 1; n <= 10; n++) await commit(store, groupOf(n));
+  writeFileSync(join(dir, "fail"), "");
+  for (;;) {
+    const outcome = await commit(store, groupOf(11));
+    if (outcome.ok) break;
+    say(`refused space=${outcome.space} ${outcome.error.message}`);
+    if (!outcome.space) break;
+  }
+  await store.close();
+  exitNow(EXIT.storeIo);
+}
+
 async function openEach(dirs: readonly string[]): Promise<void> {
   for (const dir of dirs) {
     try {
@@ -92,6 +108,7 @@ if (mode === "commit") await commitGroups(dir, Number(rest[0] ?? Number.POSITIVE
 else if (mode === "lives") {
   for (let k = 0; k < 3; k++) await commitGroups(join(dir, String(k)), 3, `${k} `);
 } else if (mode === "failing") await commitWhileFailing(dir);
+else if (mode === "refused") await commitWhileRefused(dir);
 else if (mode === "hang") await commitWhenTold(dir);
 else if (mode === "open") await openEach([dir, ...rest]);
 else if (mode === "hold") {

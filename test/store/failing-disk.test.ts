@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { expect, type TestContext, test } from "vitest";
 import { openStore } from "../../src/store/index.ts";
 import { repairLmdb } from "../../src/store/lmdb-repair.ts";
 import { groupOf, inLanes, removeFoldersAfterwards, runChild, temporaryFolder } from "./support.ts";
@@ -10,13 +10,19 @@ removeFoldersAfterwards();
 
 const source = fileURLToPath(new URL("./failing-io.c", import.meta.url));
 
-test("any failing call ends in a failed commit, 74, and no acknowledged loss", async (context) => {
+/** Path of the compiled shim; skips where there is no compiler. */
+function compileShim(context: TestContext): string {
   const shim = join(temporaryFolder(), "failing-io.so");
   const compiled = spawnSync("cc", ["-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"]);
   if (compiled.status !== 0) {
     console.warn("SKIPPED: failing disks need a C compiler (cc) to build the shim");
     context.skip();
   }
+  return shim;
+}
+
+test("any failing call ends in a failed commit, 74, and no acknowledged loss", async (context) => {
+  const shim = compileShim(context);
   const kinds = ["fdatasync", "visible", "synced", "data"];
   const cases = kinds.flatMap((kind) => [
     { kind, always: "" },
@@ -46,6 +52,28 @@ test("any failing call ends in a failed commit, 74, and no acknowledged loss", a
     }
     await store.close();
   });
+});
+
+test("a disk that refuses writes and shows free space is not waited for", async (context) => {
+  const dir = temporaryFolder();
+  const end = await runChild(["refused", dir], {
+    LD_PRELOAD: compileShim(context),
+    FAIL_WHAT: "data",
+    FAIL_WHEN: join(dir, "fail"),
+    FAIL_ALWAYS: "1",
+    FAIL_ENOSPC: "1",
+  });
+  const told = end.output.split("\n").filter((line) => line.startsWith("refused"));
+  expect(told.map((line) => line.split(" ")[1])).toEqual([
+    ...Array.from({ length: 4 }, () => "space=true"),
+    "space=false",
+  ]);
+  expect(told.at(-1)).toMatch(
+    /takes no writes, although it shows .* free: No space left on device/,
+  );
+  const { store, recovered } = await openStore(dir);
+  expect(recovered.lastSequence).toBe(10);
+  await store.close();
 });
 
 test("LMDB's overflowing word is cut once a store is open", async (context) => {

@@ -5,6 +5,8 @@
  *   visible     the write of the meta record that makes a transaction visible
  *   synced      the write of the meta record that says it is on disk (half a page behind the first)
  *   data        the write of data pages
+ *
+ * With FAIL_ENOSPC it is ENOSPC instead of EIO.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,7 +23,7 @@ static int fails(const char *kind) {
   if (!what || !when || strcmp(what, kind) != 0 || access(when, F_OK) != 0) return 0;
   if (failed && !getenv("FAIL_ALWAYS")) return 0;
   failed = 1;
-  errno = EIO;
+  errno = getenv("FAIL_ENOSPC") ? ENOSPC : EIO;
   return 1;
 }
 
