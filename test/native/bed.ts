@@ -55,6 +55,10 @@ export interface TaskView {
   readonly ranges: { readonly total: number; readonly done: number; readonly leased: number };
 }
 
+export interface PilotView {
+  readonly nodes: readonly { readonly name: string }[];
+}
+
 export class NativeBed {
   readonly folder = mkdtempSync(join(tmpdir(), "jumbo-native-"));
   readonly store = join(this.folder, "store");
@@ -128,6 +132,10 @@ export class NativeBed {
 
   async show(id: number): Promise<TaskView> {
     return (await this.#ask(`/tasks/${id}`)) as TaskView;
+  }
+
+  async pilots(): Promise<readonly PilotView[]> {
+    return ((await this.#ask("/pilots")) as { pilots: PilotView[] }).pilots;
   }
 
   /** Until the merged result is there. */

@@ -3,7 +3,7 @@
  * proxy (of our own here), the spool folder of a relay; each over a real engine.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -16,6 +16,7 @@ import {
   type Started,
   skipLoudly,
 } from "./bed.ts";
+import { startProxy } from "./proxy.ts";
 
 skipLoudly("ways of the native pilot to the engine");
 
@@ -30,33 +31,10 @@ describe.skipIf(!isBuilt)("a native pilot", { timeout: 120_000 }, () => {
     await bed.close();
   });
 
-  /** A proxy that knows CONNECT only; what passed through it, as text. */
-  async function proxy(answer = "HTTP/1.1 200 Connection established") {
-    const asked: string[] = [];
-    const seen: Buffer[] = [];
-    const server = createServer((socket) => {
-      socket.on("error", () => {});
-      socket.once("data", (request: Buffer) => {
-        const line = request.toString("latin1").split("\r\n", 1)[0] ?? "";
-        asked.push(line);
-        const [, host, port] = /^CONNECT (\S+):(\d+) HTTP\/1\.1$/.exec(line) ?? [];
-        socket.write(`${answer}\r\nVia: 1.1 test\r\n\r\n`);
-        if (!answer.includes(" 200 ")) {
-          socket.end();
-          return;
-        }
-        const onward = connect(Number(port), host ?? "");
-        onward.on("error", () => socket.destroy());
-        socket.on("data", (chunk: Buffer) => seen.push(chunk));
-        socket.on("close", () => onward.destroy());
-        onward.on("close", () => socket.destroy());
-        socket.pipe(onward).pipe(socket);
-      });
-    });
-    servers.push(server);
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    const { port } = server.address() as { port: number };
-    return { place: `127.0.0.1:${port}`, asked, seen };
+  async function proxy(answer?: string) {
+    const started = await startProxy(answer);
+    servers.push(started.server);
+    return started;
   }
 
   it.skipIf(!hasTls)(
