@@ -1,11 +1,13 @@
 /**
  * `npm run bench [-- NAME...]`: runs the micro-benchmarks and the end-to-end bench one after the
  * other, each in its own process, and keeps what they print under bench/results/ with the machine
- * they ran on. Figures are ratios to a floor of the same run; absolute times only inform.
+ * they ran on. Names: wire, ledger, store, recovery, end-to-end. Figures are ratios to a floor of
+ * the same run; absolute times only inform.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { readArguments } from "./arguments.ts";
 import { machineLine } from "./machine.ts";
 
 const BENCHES = {
@@ -17,7 +19,7 @@ const BENCHES = {
 } as const;
 
 const results = fileURLToPath(new URL("./results/", import.meta.url));
-const wanted = process.argv.slice(2);
+const { positionals: wanted } = readArguments(import.meta.url, { allowPositionals: true });
 const unknown = wanted.filter((name) => !(name in BENCHES));
 if (unknown.length > 0) {
   console.error(`no bench ${unknown.join(", ")} (known: ${Object.keys(BENCHES).join(", ")})`);

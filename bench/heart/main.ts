@@ -8,10 +8,10 @@
  * contenders that ran within the same seconds; figures of different runs say nothing of each other.
  */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { readArguments } from "../arguments.ts";
 import { runHeart } from "./heart.ts";
 
-const { values } = parseArgs({
+const config = {
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "string" },
@@ -22,7 +22,8 @@ const { values } = parseArgs({
     "no-peers": { type: "boolean", default: false },
     inline: { type: "boolean", default: false },
   },
-});
+} as const;
+const { values } = readArguments(import.meta.url, config, ["rounds", "modelled-flush"]);
 const { report, exitCode } = await runHeart({
   quick: values.quick,
   rounds: values.rounds === undefined ? null : Number(values.rounds),

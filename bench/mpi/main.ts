@@ -9,20 +9,21 @@
  */
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { missing } from "../../test/e2e-hpc/cluster.ts";
+import { readArguments } from "../arguments.ts";
 import { Figures, figureLine } from "../heart/figures.ts";
 import { describeMachine, ROOT } from "../heart/machine.ts";
 import { PARTS } from "./parts.ts";
 
-const { values } = parseArgs({
+const config = {
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "string" },
     only: { type: "string", default: "" },
     seed: { type: "string", default: "1" },
   },
-});
+} as const;
+const { values } = readArguments(import.meta.url, config, ["seed"]);
 
 /** This program again, on the login host of a cluster. */
 function runInside(): void {

@@ -9,7 +9,7 @@
  * production ledger, shaper and codec; see docs/internals/scheduling.md for what is modelled.
  */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { readArguments } from "../arguments.ts";
 import { LAWS, type LawName } from "./draws.ts";
 import { plotInto } from "./plots.ts";
 import { POLICIES, type PolicyName } from "./policies.ts";
@@ -53,7 +53,7 @@ function fail(message: string): never {
 }
 
 function main(): void {
-  const { values } = parseArgs({
+  const config = {
     options: {
       scenario: { type: "string", default: Object.keys(SCENARIOS).join(",") },
       policy: { type: "string" },
@@ -66,7 +66,8 @@ function main(): void {
       plots: { type: "string", default: "" },
       quick: { type: "boolean", default: false },
     },
-  });
+  } as const;
+  const { values } = readArguments(import.meta.url, config, ["seed", "seeds", "cv"]);
   const policy = values.policy ?? null;
   if (policy !== null && !(POLICIES as readonly string[]).includes(policy)) {
     fail(`--policy ${policy} (there is no such policy) use one of ${POLICIES.join(", ")}`);

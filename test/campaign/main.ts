@@ -1,10 +1,11 @@
 /**
  * The fault campaign: `npm run campaign -- [PART ...] [--seed N] [--count N] [--long]`. Without a
  * part all of them run, one after the other. Each part prints its counts and the line that runs it
- * again; the campaign ends with 1 if any promise was broken. What a part does stands in its file;
- * what came out, with dates and seeds, in docs/internals/reliability.md.
+ * again; the campaign ends with 1 if any promise was broken. Parts: sim, planted, frames, power-cut,
+ * io-errors, store-damage, kill, kill-points, full-disk, clock, stop-cont, peers, soak. What a part
+ * does stands in its file; what came out, with dates and seeds, in docs/internals/reliability.md.
  */
-import { parseArgs } from "node:util";
+import { readArguments } from "../../bench/arguments.ts";
 import type { Part, PartOptions } from "./part.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<{ part: Part }>>> = {
@@ -23,24 +24,25 @@ const LOADERS: Readonly<Record<string, () => Promise<{ part: Part }>>> = {
   soak: () => import("./parts/soak.ts"),
 };
 
-const { values, positionals } = parseArgs({
+const config = {
   allowPositionals: true,
   options: {
     seed: { type: "string", default: "1" },
     count: { type: "string" },
     long: { type: "boolean", default: false },
   },
-});
+} as const;
+const { values, positionals } = readArguments(import.meta.url, config, ["seed", "count"]);
 const names = positionals.length > 0 ? positionals : Object.keys(LOADERS);
+const unknown = names.filter((name) => !(name in LOADERS));
+if (unknown.length > 0) {
+  console.error(`no part ${unknown.join(", ")}; there are ${Object.keys(LOADERS).join(", ")}`);
+  process.exit(2);
+}
 const options: Omit<PartOptions, "count"> = { seed: Number(values.seed), long: values.long };
 let broken = 0;
 for (const name of names) {
-  const load = LOADERS[name];
-  if (!load) {
-    console.error(`no part ${name}; there are ${Object.keys(LOADERS).join(", ")}`);
-    process.exit(2);
-  }
-  const { part } = await load();
+  const { part } = await (LOADERS[name] as () => Promise<{ part: Part }>)();
   const count = values.count === undefined ? part.count : Number(values.count);
   const again = `npm run campaign -- ${name} --seed ${options.seed} --count ${count}`;
   console.log(`${name}: ${part.what}`);

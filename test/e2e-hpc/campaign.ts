@@ -9,7 +9,7 @@
  */
 import { cpSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { parseArgs } from "node:util";
+import { readArguments } from "../../bench/arguments.ts";
 import { type Bed, LAUNCHERS, type Launcher } from "./bed.ts";
 import { cluster, outside, tryOn, until } from "./cluster.ts";
 import { FAULTS, type Fault } from "./faults.ts";
@@ -17,7 +17,7 @@ import { openBed, type RoundOutcome, survive } from "./round.ts";
 
 const ROUNDS_PER_BED = 12;
 
-const { values } = parseArgs({
+const config = {
   options: {
     rounds: { type: "string", default: "20" },
     "slow-rounds": { type: "string", default: "6" },
@@ -27,7 +27,9 @@ const { values } = parseArgs({
     launchers: { type: "string", default: LAUNCHERS.join(",") },
     minutes: { type: "string", default: "0" },
   },
-});
+} as const;
+const numbers = ["rounds", "slow-rounds", "ranges", "seed", "minutes"];
+const { values } = readArguments(import.meta.url, config, numbers);
 
 interface Round {
   readonly fault: Fault;
