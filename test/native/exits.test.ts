@@ -139,6 +139,27 @@ describe.skipIf(!isBuilt)("jumbo-pilot", { timeout: 120_000 }, () => {
     }
   });
 
+  it("7: a process of a higher generation comes with its identity, or has come before", async () => {
+    const started = (generation: number) =>
+      bed.pilot(bed.accessPath, ["--id", "twin", "--generation", String(generation)]);
+    const one = async () => {
+      await bed.until("the session", async () => (await bed.pilots()).length === 1);
+    };
+    const first = started(2);
+    await one();
+    const second = started(3);
+    const replaced = await first.ended;
+    expect(replaced.code, replaced.text).toBe(7);
+    expect(complaints(replaced.text)).toHaveLength(1);
+    expect(complaints(replaced.text)[0]).toContain("the pilot came back on another connection");
+    await one();
+    const { code, text } = await started(2).ended;
+    expect(code, text).toBe(7);
+    expect(complaints(text)).toHaveLength(1);
+    expect(complaints(text)[0]).toContain("has been taken over by generation 3");
+    expect((await second.kill("SIGTERM")).code, second.text).toBe(0);
+  });
+
   it("74: outputs can't be kept", async () => {
     const blocked = join(bed.folder, "file");
     writeFileSync(blocked, "");
