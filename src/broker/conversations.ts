@@ -18,7 +18,7 @@ import {
 } from "../base/index.ts";
 import type { Lease, RefusedSpan } from "../ledger/index.ts";
 import {
-  decodePayload,
+  decodeBriefly,
   type EngineMessage,
   type Exchange,
   encodeFrame,
@@ -95,7 +95,7 @@ export class Conversations {
     const known = this.#connections.get(connection);
     if (!known) return;
     try {
-      this.#handle(known, decodePayload(payload, "pilot") as PilotMessage);
+      this.#handle(known, decodeBriefly(payload, "pilot") as PilotMessage);
     } catch (error) {
       if (!(error instanceof JumboError)) throw error;
       this.#fault(known, error);
@@ -117,6 +117,7 @@ export class Conversations {
   /** Closes silent and speechless connections, expires leases that are due. */
   tick(): void {
     const nowMs = this.#nowMs();
+    const wallMs = this.#parts.world.clock.wallMs();
     const { options, ledger } = this.#parts;
     for (const connection of this.#connections.values()) {
       const { session } = connection;
@@ -133,12 +134,9 @@ export class Conversations {
           connection,
           new JumboError("timed_out", "no hello came (a pilot speaks first)"),
         );
+      } else if (session && wallMs > session.rights.notAfterWallMs) {
+        this.#fault(connection, keyEnded(session.rights.notAfterWallMs));
       }
-    }
-    const wallMs = this.#parts.world.clock.wallMs();
-    for (const connection of this.#connections.values()) {
-      const notAfterWallMs = connection.session?.rights.notAfterWallMs ?? wallMs;
-      if (wallMs > notAfterWallMs) this.#fault(connection, keyEnded(notAfterWallMs));
     }
     for (const { leases } of ledger.expireDue(nowMs, this.#vanished)) this.#freed(leases);
   }

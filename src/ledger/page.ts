@@ -101,6 +101,7 @@ export class Page {
 
   /** Forgets the records and keeps `bytes`. */
   pack(bytes: Uint8Array): void {
+    if (this.isRaw && spareCells.length < SPARE_CELLS_MAX) spareCells.push(this.cells);
     this.#form = FORM.packed;
     this.packed = bytes;
     this.cells = NO_CELLS;
@@ -294,7 +295,7 @@ export class Page {
   #spread(): void {
     const runs = this.cells;
     const count = this.records;
-    this.cells = new Uint32Array(RANGES_PER_PAGE * FIELDS);
+    this.cells = spareCells.pop() ?? new Uint32Array(RANGES_PER_PAGE * FIELDS);
     for (let r = 0; r < count; r++) {
       const at = r * FIELDS;
       const end = r + 1 < count ? runs[at + FIELDS]! >>> 16 : this.size;
@@ -314,3 +315,9 @@ function capacityFor(records: number): number {
 }
 
 const NO_CELLS = new Uint32Array(0);
+/**
+ * Cells of raw pages that were packed, for the next page that goes to pieces: 80 kB outside the
+ * JavaScript heap for each of some hundred pages a second make V8 collect the whole heap as often.
+ */
+const spareCells: Uint32Array[] = [];
+const SPARE_CELLS_MAX = 32;

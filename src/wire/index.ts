@@ -2,7 +2,7 @@
  * The wire: bytes <-> messages of the pilot protocol, no sockets; and plain msgpack values for
  * the store's cold rows. docs/reference/protocol.md is the standard.
  */
-export { decodePayload, encodeFrame } from "./codec.ts";
+export { decodeBriefly, decodePayload, encodeFrame } from "./codec.ts";
 export { FRAME_PREFIX_BYTES, FrameSplitter } from "./frame.ts";
 export { FrameBatch } from "./frame-batch.ts";
 export * from "./messages.ts";

@@ -249,12 +249,25 @@ function plainColumns(
 /**
  * Typed columns are cut from a slab that blocks share: an ArrayBuffer for each would cost more
  * than the decoding. A block that is kept keeps its slab, at most SLAB_BYTES, alive.
+ *
+ * Blocks that nobody keeps (`decodeBriefly`) lie in a slab of their own that is used again for each
+ * message: memory outside the JavaScript heap, asked for thousands of times a second, would make
+ * V8 collect the whole heap every 150 ms.
  */
 const SLAB_BYTES = 64 * 1024;
 const SPAN_BYTES = 21;
 let slab = new ArrayBuffer(SLAB_BYTES);
 let slabUsed = 0;
 let claimed = slab;
+const briefSlab = new ArrayBuffer(SLAB_BYTES);
+let briefUsed = 0;
+let isBrief = false;
+
+/** Whether blocks read from now on may be overwritten by those of the next message. */
+export function readBriefly(brief: boolean): void {
+  isBrief = brief;
+  briefUsed = 0;
+}
 
 function typedColumns(
   from: Reader,
@@ -301,6 +314,11 @@ function typedColumns(
 
 /** Sets `claimed` to a buffer with `need` bytes free (a multiple of 8) and returns where. */
 function claim(need: number): number {
+  if (isBrief && briefUsed + need <= SLAB_BYTES) {
+    claimed = briefSlab;
+    briefUsed += need;
+    return briefUsed - need;
+  }
   if (need > SLAB_BYTES / 4) {
     claimed = new ArrayBuffer(need);
     return 0;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { leaseIdOf, type TaskId } from "../../src/base/index.ts";
 import {
+  decodeBriefly,
   decodePayload,
   type Exchange,
   encodeFrame,
@@ -15,9 +16,13 @@ const task = 7 as TaskId;
 const cost = { wallSum: 0, wallSquares: 0, wallMax: 0, cpuSum: 0 };
 
 function scattered(size: number): SpanBlock {
+  return singles(1_000_000, size);
+}
+
+/** Every third range from `from` on. */
+function singles(from: number, size: number): SpanBlock {
   const builder = new SpanBlockBuilder(task);
-  for (let i = 0; i < size; i++)
-    builder.add(1_000_000 + 3 * i, 1, 1, 1, leaseIdOf(40, 7_000_000 + i));
+  for (let i = 0; i < size; i++) builder.add(from + 3 * i, 1, 1, 1, leaseIdOf(40, 7_000_000 + i));
   return builder.build()[0]!;
 }
 
@@ -104,6 +109,24 @@ describe("decodePayload", () => {
       type: "bye",
       reason: "x",
     });
+  });
+
+  it("lends the columns of a brief message until the next one, and keeps those of others", () => {
+    const first = (message: Message) => (message as { spans: SpanBlock[] }).spans[0]?.first;
+    const low = payloadOf({ type: "started", spans: [scattered(500)] });
+    const high = payloadOf({ type: "started", spans: [singles(2_000_000, 500)] });
+    const kept = decodePayload(low, "pilot");
+    const brief = decodeBriefly(low, "pilot");
+    expect(brief).toEqual(kept);
+    decodeBriefly(high, "pilot");
+    expect(first(brief)?.[0]).toBe(2_000_000);
+    expect(first(kept)?.[0]).toBe(1_000_000);
+    expect(() => decodeBriefly(Uint8Array.of(0xc1), "pilot")).toThrow();
+    const after = decodePayload(low, "pilot");
+    decodeBriefly(high, "pilot");
+    expect(first(after)?.[0]).toBe(1_000_000);
+    const large = payloadOf({ type: "started", spans: [scattered(65_536)] });
+    expect(decodeBriefly(large, "pilot")).toEqual(decodePayload(large, "pilot"));
   });
 
   it("counts spans over all blocks of a message", () => {
