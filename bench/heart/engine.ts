@@ -7,7 +7,7 @@ import type { ChildProcess } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { AccessFile } from "../../src/base/index.ts";
-import { end, type Place, ROOT, SERVER_CORE, start, until } from "./machine.ts";
+import { end, type Place, ROOT, SERVER_CORE, start, type Transport, until } from "./machine.ts";
 
 export interface EngineProcess {
   readonly pid: number;
@@ -17,6 +17,7 @@ export interface EngineProcess {
   readonly connect: string;
   readonly key: string;
   submit(name: string, ranges: number, priority: number): Promise<number>;
+  cancel(task: number): Promise<void>;
   metrics(): Promise<Map<string, number>>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -42,6 +43,7 @@ export async function serve(
     join(ROOT, "src", "cli", "jumbo.mjs"),
     ...["serve", "--store", store, "--http", "127.0.0.1:0", "--output", "quiet"],
     ...(options.inline ? ["--inline"] : []),
+    ...(place.transport === "tcp" ? ["--listen", "tcp://127.0.0.1:0"] : []),
   ];
   const core = options.core === undefined ? SERVER_CORE : options.core;
   const child = start(command, { core, env: place.environment, cwd: dir });
@@ -62,23 +64,40 @@ export async function serve(
     pid: access.pid,
     child,
     access,
-    connect: access.pilots[0] as string,
+    connect: addressOf(place.transport, access),
     key: access.pilotKey,
     submit: (name, ranges, priority) => submit(access, dir, name, ranges, priority),
+    cancel: (task) => cancel(access, task),
     metrics: () => metrics(access),
     stop: (signal) => end(child, signal),
   };
 }
 
-/** The tasks that every throughput run works on; the first one has all the ranges it can eat. */
-export async function submitStandardTasks(engine: EngineProcess): Promise<void> {
+/** Where heart-load connects, written as it wants it: `tcp:HOST:PORT` or `unix:/PATH`. */
+function addressOf(transport: Transport, { pilots }: AccessFile): string {
+  const address = pilots.find((one) => one.startsWith(`${transport}:`));
+  if (address === undefined) throw new Error(`the engine does not listen on ${transport}`);
+  return address.replace("tcp://", "tcp:");
+}
+
+/**
+ * The tasks that every throughput run works on; the first one has all the ranges it can eat. What
+ * an earlier run left in pieces is no part of the next one: `before` is cancelled.
+ */
+export async function submitStandardTasks(
+  engine: EngineProcess,
+  before: readonly number[] = [],
+): Promise<number[]> {
+  for (const task of before) await engine.cancel(task);
+  const tasks: number[] = [];
   for (const [name, priority] of [
     ["high", 10],
     ["middle", 5],
     ["low", 1],
   ] as const) {
-    await engine.submit(name, 1e9, priority);
+    tasks.push(await engine.submit(`${name}-${before[0] ?? 0}`, 1e9, priority));
   }
+  return tasks;
 }
 
 async function submit(
@@ -102,6 +121,13 @@ async function submit(
   });
   if (!response.ok) throw new Error(`submit: ${response.status} ${await response.text()}`);
   return ((await response.json()) as { task: number }).task;
+}
+
+async function cancel(access: AccessFile, task: number): Promise<void> {
+  const headers = { authorization: `Bearer ${access.token}` };
+  const url = `${access.http}/api/v1/tasks/${task}/cancel`;
+  const response = await fetch(url, { method: "POST", headers });
+  if (!response.ok) throw new Error(`cancel: ${response.status} ${await response.text()}`);
 }
 
 async function metrics(access: AccessFile): Promise<Map<string, number>> {

@@ -1,7 +1,7 @@
 /** The sections of the bench in the order of their importance, and their common report. */
 import { atRest, creation, giant, groupCommits } from "./books.ts";
 import { type Figure, Figures, figureLine } from "./figures.ts";
-import { describeMachine, openPlace, type Place } from "./machine.ts";
+import { describeMachine, openPlace, type Place, type Transport } from "./machine.ts";
 import { PeerMissing } from "./peers.ts";
 import { idleSessions, trace } from "./sessions.ts";
 import { throughput } from "./throughput.ts";
@@ -17,6 +17,7 @@ export interface HeartOptions {
   readonly only: string | null;
   readonly withPeers: boolean;
   readonly inline: boolean;
+  readonly transport: Transport;
   readonly print: (line: string) => void;
   readonly log: (line: string) => void;
 }
@@ -26,7 +27,12 @@ export interface HeartReport {
   readonly machine: Record<string, string | number>;
   readonly seed: number;
   readonly when: string;
-  readonly options: { readonly quick: boolean; readonly rounds: number; readonly flush: string };
+  readonly options: {
+    readonly quick: boolean;
+    readonly rounds: number;
+    readonly flush: string;
+    readonly transport: Transport;
+  };
   readonly figures: readonly Figure[];
 }
 
@@ -44,7 +50,7 @@ export async function runHeart(
 ): Promise<{ report: HeartReport; exitCode: number }> {
   const figures = new Figures((figure) => options.print(figureLine(figure)));
   const rounds = options.rounds ?? (options.quick ? 1 : 5);
-  const place = openPlace(options.modelledFlushUs, options.dir);
+  const place = openPlace(options.modelledFlushUs, options.dir, options.transport);
   let exitCode = 0;
   try {
     for (const section of sectionsOf(place, figures, options, rounds)) {
@@ -67,7 +73,7 @@ export async function runHeart(
     machine: describeMachine(),
     seed: SEED,
     when: new Date().toISOString(),
-    options: { quick: options.quick, rounds, flush },
+    options: { quick: options.quick, rounds, flush, transport: options.transport },
     figures: figures.list,
   };
   return { report, exitCode };

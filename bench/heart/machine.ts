@@ -16,7 +16,12 @@ const CLOCK_TICKS_PER_SECOND = 100;
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
 
+/** How pilots come: over TCP, as from other machines, or over a unix socket of this one. */
+export type Transport = "tcp" | "unix";
+
 export interface Place {
+  /** The same for the engine, its peers and the echo. */
+  readonly transport: Transport;
   /** Everything that must be durable lies here: a disk, or tmpfs with modelled flushes. */
   readonly dir: string;
   /** Folder of heart-load, heart-echo, heart-flush. */
@@ -27,7 +32,11 @@ export interface Place {
 }
 
 /** A folder of our own, and the programs in C, built once into the native build folder. */
-export function openPlace(modelledFlushUs: number | null, diskDir: string | null): Place {
+export function openPlace(
+  modelledFlushUs: number | null,
+  diskDir: string | null,
+  transport: Transport,
+): Place {
   const programs = buildPrograms();
   const base = modelledFlushUs === null ? (diskDir ?? tmpdir()) : "/dev/shm";
   const dir = mkdtempSync(join(base, "jumbo-heart-"));
@@ -37,7 +46,7 @@ export function openPlace(modelledFlushUs: number | null, diskDir: string | null
     environment["MODELLED_FLUSH_US"] = String(modelledFlushUs);
   }
   const close = () => rmSync(dir, { recursive: true, force: true });
-  return { dir, programs, environment, close };
+  return { transport, dir, programs, environment, close };
 }
 
 function buildPrograms(): string {

@@ -41,10 +41,13 @@ export async function startRedis(place: Place): Promise<Peer> {
   if (!existsSync(program)) throw new PeerMissing("redis-server is not installed");
   const dir = freshDir(place, "redis");
   const socket = join(dir, "redis.sock");
+  const port = place.transport === "tcp" ? await freePort() : 0;
+  const connect = port > 0 ? `tcp:127.0.0.1:${port}` : `unix:${socket}`;
   const child = start(
     [
       program,
-      ...["--port", "0", "--unixsocket", socket, "--dir", dir, "--save", ""],
+      ...["--port", String(port), "--bind", "127.0.0.1", "--unixsocket", socket],
+      ...["--dir", dir, "--save", ""],
       ...["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"],
     ],
     { core: SERVER_CORE, env: place.environment },
@@ -55,7 +58,7 @@ export async function startRedis(place: Place): Promise<Peer> {
   });
   return {
     name: "Redis Streams",
-    measure: (batch, seconds) => measureRedis(place, socket, batch, seconds),
+    measure: (batch, seconds) => measureRedis(place, { socket, connect }, batch, seconds),
     stop: () => end(child),
   };
 }
@@ -64,16 +67,16 @@ let redisBest = 300_000;
 
 async function measureRedis(
   place: Place,
-  socket: string,
+  redis: { readonly socket: string; readonly connect: string },
   batch: number,
   seconds: number,
 ): Promise<number> {
   const warmSeconds = 0.3;
   const wanted = (seconds + warmSeconds) * Math.min(redisBest, 30_000 * batch) * 1.5 + 64 * batch;
-  await fillStream(socket, Math.ceil(wanted / ENTRIES_PER_FILL));
+  await fillStream(redis.socket, Math.ceil(wanted / ENTRIES_PER_FILL));
   const result = await load(place, {
     contender: "redis",
-    connect: `unix:${socket}`,
+    connect: redis.connect,
     clients: 64,
     batch,
     warmSeconds,
@@ -121,7 +124,7 @@ const SETTINGS = {
   shared_buffers: "512MB",
   max_wal_size: "8GB",
   checkpoint_timeout: "30min",
-  listen_addresses: "",
+  listen_addresses: "127.0.0.1",
   max_connections: "80",
 };
 const ROWS = 3_000_000;
@@ -141,7 +144,8 @@ export async function startPostgres(place: Place, quick: boolean): Promise<Peer>
     [join(bin, "postgres"), "-D", data, "-k", sockets, "-p", String(port), ...settings],
     { core: SERVER_CORE, env, user, cwd: dir },
   );
-  const parts = { bin, sockets, port, user, dir };
+  const host = place.transport === "tcp" ? "127.0.0.1" : sockets;
+  const parts = { bin, sockets, host, port, user, dir };
   try {
     await until("PostgreSQL", 30, () => {
       if (child.exitCode !== null) throw new PeerMissing("PostgreSQL could not be started");
@@ -172,6 +176,8 @@ export async function startPostgres(place: Place, quick: boolean): Promise<Peer>
 interface PostgresParts {
   readonly bin: string;
   readonly sockets: string;
+  /** Where pgbench connects. */
+  readonly host: string;
   readonly port: number;
   readonly user: { readonly uid: number; readonly gid: number } | undefined;
   readonly dir: string;
@@ -252,7 +258,7 @@ async function pgbench(
   const output = await run(
     [
       join(parts.bin, "pgbench"),
-      ...["-h", parts.sockets, "-p", String(parts.port), "-U", "bench", "-n", "-M", "prepared"],
+      ...["-h", parts.host, "-p", String(parts.port), "-U", "bench", "-n", "-M", "prepared"],
       ...["-c", String(clients), "-j", "1", "-T", whole, "-D", "ids={}", "-f", script, "postgres"],
     ],
     { core: LOAD_CORE, cwd: parts.dir, user: parts.user },

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type EngineProcess, serve, submitStandardTasks } from "./engine.ts";
 import { type Figures, median } from "./figures.ts";
 import { type LoadResult, load } from "./load.ts";
-import { end, freshDir, type Place, run, SERVER_CORE, start } from "./machine.ts";
+import { end, freePort, freshDir, type Place, run, SERVER_CORE, start } from "./machine.ts";
 import { type Peer, startPostgres, startRedis } from "./peers.ts";
 
 export interface ThroughputOptions {
@@ -29,6 +29,8 @@ const CASES = [
 
 interface Contenders {
   readonly engine: EngineProcess;
+  /** Untouched tasks for what runs next. */
+  readonly fresh: () => Promise<void>;
   readonly redis: Peer | null;
   readonly postgres: Peer | null;
   readonly echo: string;
@@ -44,13 +46,16 @@ export async function throughput(
     const dir = freshDir(place, "engine");
     const engine = await serve(place, dir, { inline: options.inline });
     closers.push(() => engine.stop());
-    await submitStandardTasks(engine);
+    let tasks = await submitStandardTasks(engine);
+    const fresh = async () => {
+      tasks = await submitStandardTasks(engine, tasks);
+    };
     const redis = options.withPeers ? await startRedis(place) : null;
     if (redis) closers.push(() => redis.stop());
     const postgres = options.withPeers ? await startPostgres(place, options.quick) : null;
     if (postgres) closers.push(() => postgres.stop());
     const echo = await startEcho(place, closers);
-    const contenders = { engine, redis, postgres, echo };
+    const contenders = { engine, fresh, redis, postgres, echo };
     // Compiled and warm before the first round counts.
     await load(place, {
       contender: "jumbo",
@@ -70,7 +75,10 @@ export async function throughput(
 }
 
 async function startEcho(place: Place, closers: (() => Promise<void>)[]): Promise<string> {
-  const address = `unix:${join(place.dir, "echo.sock")}`;
+  const address =
+    place.transport === "tcp"
+      ? `tcp:127.0.0.1:${await freePort()}`
+      : `unix:${join(place.dir, "echo.sock")}`;
   const child = start([join(place.programs, "heart-echo"), address], { core: SERVER_CORE });
   closers.push(() => end(child));
   await new Promise((resolve) => child.stdout?.once("data", resolve));
@@ -130,15 +138,17 @@ async function oneRound(
   options: ThroughputOptions,
   table: Table,
 ): Promise<void> {
-  const { engine, redis, postgres, echo } = contenders;
+  const { engine, fresh, redis, postgres, echo } = contenders;
   const { seconds, warmSeconds } = options;
-  const jumbo = (clients: number, batch: number, scatter: boolean): Promise<LoadResult> =>
-    load(place, {
+  const jumbo = async (clients: number, batch: number, scatter: boolean): Promise<LoadResult> => {
+    await fresh();
+    return load(place, {
       contender: "jumbo",
       connect: engine.connect,
       key: engine.key,
       ...{ clients, batch, scatter, warmSeconds, seconds },
     });
+  };
   const peers = new Map<number, { redis: number; postgres: number }>();
   for (const { name, batch, scatter, postgres: goal } of CASES) {
     const result = await jumbo(64, batch, scatter);

@@ -1,7 +1,12 @@
-/* heart-echo unix:/path: the floor of a socket server, one thread, epoll, writes back what it read. */
+/*
+ * heart-echo unix:/path | tcp:host:port: the floor of a socket server, one thread, epoll, writes
+ * back what it read.
+ */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,18 +18,37 @@
 
 enum { EVENTS = 1024, BYTES = 65536 };
 
+/* A bound socket, or -1; `is_tcp` says which kind it is. */
+static int bound_to(const char* address, int* is_tcp) {
+  struct sockaddr_un path = {.sun_family = AF_UNIX};
+  struct sockaddr_in port = {.sin_family = AF_INET};
+  char host[64];
+  int number;
+  int yes = 1;
+  *is_tcp = sscanf(address, "tcp:%63[^:]:%d", host, &number) == 2;
+  int fd = socket(*is_tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  if (*is_tcp) {
+    port.sin_port = htons((uint16_t)number);
+    if (inet_pton(AF_INET, host, &port.sin_addr) != 1) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    return bind(fd, (struct sockaddr*)&port, sizeof port) == 0 ? fd : -1;
+  }
+  if (strncmp(address, "unix:", 5) != 0) return -1;
+  snprintf(path.sun_path, sizeof path.sun_path, "%s", address + 5);
+  unlink(path.sun_path);
+  return bind(fd, (struct sockaddr*)&path, sizeof path) == 0 ? fd : -1;
+}
+
 int main(int argc, char** argv) {
-  if (argc != 2 || strncmp(argv[1], "unix:", 5) != 0) {
-    fputs("usage: heart-echo unix:/path\n", stderr);
+  if (argc != 2) {
+    fputs("usage: heart-echo unix:/path | tcp:host:port\n", stderr);
     return 2;
   }
-  struct sockaddr_un where = {.sun_family = AF_UNIX};
-  snprintf(where.sun_path, sizeof where.sun_path, "%s", argv[1] + 5);
-  unlink(where.sun_path);
+  int is_tcp;
+  int listener = bound_to(argv[1], &is_tcp);
   /* A client that ends before it has read is no reason to end. */
   signal(SIGPIPE, SIG_IGN);
-  int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  if (bind(listener, (struct sockaddr*)&where, sizeof where) != 0 || listen(listener, 4096) != 0) {
+  if (listener < 0 || listen(listener, 4096) != 0) {
     perror("heart-echo: can't listen");
     return 1;
   }
@@ -41,6 +65,8 @@ int main(int argc, char** argv) {
       int fd = events[i].data.fd;
       if (fd == listener) {
         for (int one; (one = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0;) {
+          int yes = 1;
+          if (is_tcp) setsockopt(one, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
           event.data.fd = one;
           epoll_ctl(epoll, EPOLL_CTL_ADD, one, &event);
         }
