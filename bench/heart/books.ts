@@ -134,7 +134,10 @@ export function firstTouchSeconds(bytes: number): number {
 /** A pilot says hello; resolves with its first grant. */
 function firstGrant(engine: EngineProcess): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path: engine.connect.replace(/^unix:/, "") });
+    const [, host = "", port] = engine.connect.match(/^tcp:(.*):(\d+)$/) ?? [];
+    const socket = port
+      ? connect({ host, port: Number(port) })
+      : connect({ path: engine.connect.replace(/^unix:/, "") });
     const splitter = new FrameSplitter(4 * 1024 * 1024);
     socket.on("error", reject);
     socket.on("data", (chunk: Buffer) => {

@@ -2,20 +2,12 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import {
-  EXIT,
-  isLocal,
-  JumboError,
-  type PilotAddress,
-  parseDurationSeconds,
-  parsePilotAddress,
-} from "../base/index.ts";
+import { EXIT, JumboError, parseDurationSeconds } from "../base/index.ts";
 import { openPool, type TaskView } from "../broker/index.ts";
-import { formatCertificate } from "../merge/index.ts";
-import { type House, openHouse, parseHostPort } from "./house.ts";
+import { parseHostPort, parseListen, wholeNumber } from "./flags.ts";
+import { type House, openHouse } from "./house.ts";
 import { print } from "./output.ts";
 import { Progress } from "./progress.ts";
-import { runTask } from "./run.ts";
 import { abortOnSignals, onFailStop } from "./signals.ts";
 import { outputOption, styleOf } from "./style.ts";
 import { exitCodeOf, taskDocument, taskText } from "./task-document.ts";
@@ -70,6 +62,8 @@ async function run(taskFile: string, command: Command): Promise<number> {
   const progress = new Progress(style === "quiet");
   const pilots = wholeNumber(flags.pilots, "--pilots", 1, 1_000);
   const slots = flags.slots === undefined ? 0 : wholeNumber(flags.slots, "--slots", 1, 10_000);
+  const { runTask } = await import("./run.ts");
+  const { formatCertificate } = await import("../merge/index.ts");
   const { view, certificate } = await runTask(
     taskFile,
     {
@@ -171,29 +165,4 @@ function untilSignal(): Promise<void> {
     process.once("SIGTERM", () => resolveEnd());
     process.once("SIGINT", () => resolveEnd());
   });
-}
-
-/**
- * Pilots' listeners. A bare HOST:PORT is tcp on loopback and tls elsewhere: what crosses a network
- * in clear must be asked for by name, as tcp://HOST:PORT.
- */
-export function parseListen(text: string): PilotAddress {
-  if (text.startsWith("unix:")) return { kind: "unix", path: resolve(text.slice("unix:".length)) };
-  if (text.startsWith("spool:")) return parsePilotAddress(text);
-  const place = parseHostPort(text.replace(/^(tcp|tls):\/\//, ""), "--listen");
-  if (text.startsWith("tls://")) return { kind: "tls", ...place };
-  const plain: PilotAddress = { kind: "tcp", ...place };
-  return text.startsWith("tcp://") || isLocal(plain) ? plain : { kind: "tls", ...place };
-}
-
-export function wholeNumber(text: string, flag: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw new JumboError(
-      "usage",
-      `${flag} "${text}" is not understood (a whole number from ${least} to ${most} is wanted)`,
-      { subject: flag },
-    );
-  }
-  return value;
 }

@@ -1,47 +1,16 @@
 /**
- * The program: names every command, turns every error into one line on standard error and one exit
- * code of the table. What a command does is in the file that its action calls.
+ * Runs the command that is asked for (program.ts); turns every error into one line on standard
+ * error and one exit code of the table.
  */
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { EXIT, exitNow, JumboError, messageOf } from "../base/index.ts";
-import { registerBenchCommand } from "./bench-command.ts";
-import { registerEngineCommands } from "./engine-commands.ts";
 import { printError } from "./output.ts";
-import { registerPilotCommands } from "./pilot-commands.ts";
-import { registerQueueCommands } from "./queue-commands.ts";
-import { registerStoreCommands } from "./store-commands.ts";
-import { registerTaskCommands } from "./task-commands.ts";
-import { VERSION } from "./version.ts";
+import { program } from "./program.ts";
 
 const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EIO", "EROFS"]);
 
-function program(): Command {
-  const jumbo = new Command("jumbo")
-    .description(
-      "Event-level processing engine: every event exactly once, on whatever cores are alive",
-    )
-    .version(VERSION, "-V, --version")
-    .showHelpAfterError("(`jumbo help` lists the commands)")
-    .exitOverride()
-    .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, "jumbo: error: ")),
-    });
-  registerEngineCommands(jumbo);
-  registerTaskCommands(jumbo);
-  registerStoreCommands(jumbo);
-  registerPilotCommands(jumbo);
-  registerQueueCommands(jumbo);
-  registerBenchCommand(jumbo);
-  for (const command of everyCommand(jumbo)) command.exitOverride();
-  return jumbo;
-}
-
-function everyCommand(command: Command): Command[] {
-  return [command, ...command.commands.flatMap((child) => everyCommand(child))];
-}
-
 async function main(): Promise<number> {
-  const jumbo = program();
+  const jumbo = await program(process.argv[2]);
   try {
     await jumbo.parseAsync(process.argv);
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;

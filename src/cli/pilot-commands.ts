@@ -6,7 +6,7 @@ import type { TokenView } from "../http/index.ts";
 import { Relay, runPilot } from "../pilot/index.ts";
 import { writeAllocationAccess } from "./allocation-access.ts";
 import { type AccessFlags, ApiClient, accessPathOf, withAccess } from "./api-client.ts";
-import { wholeNumber } from "./engine-commands.ts";
+import { wholeNumber } from "./flags.ts";
 import { print, table } from "./output.ts";
 import { registerPilotScript } from "./pilot-script-command.ts";
 import { outputOption, styleOf } from "./style.ts";

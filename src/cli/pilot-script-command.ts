@@ -5,7 +5,7 @@ import { JumboError, parseDurationSeconds } from "../base/index.ts";
 import { type Launcher, type Mpi, pilotProgram, pilotScript } from "../fleet/index.ts";
 import { writeAllocationAccess } from "./allocation-access.ts";
 import { type AccessFlags, accessPathOf, withAccess } from "./api-client.ts";
-import { wholeNumber } from "./engine-commands.ts";
+import { wholeNumber } from "./flags.ts";
 
 const NODES_MAX = 100_000;
 

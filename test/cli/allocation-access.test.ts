@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { caveatsOf, KEY_SLACK_SECONDS, pilotKeyOf, readAccessFile } from "../../src/base/index.ts";
 import { writeAllocationAccess } from "../../src/cli/allocation-access.ts";
-import { parseListen } from "../../src/cli/engine-commands.ts";
+import { parseListen } from "../../src/cli/flags.ts";
 
 const KEY = "11".repeat(32);
 const TERMS = {

@@ -112,7 +112,8 @@ describe("decodePayload", () => {
   });
 
   it("lends the columns of a brief message until the next one, and keeps those of others", () => {
-    const first = (message: Message) => (message as { spans: SpanBlock[] }).spans[0]?.first;
+    const first = (message: Message) =>
+      message.type === "started" ? message.spans[0]?.first : undefined;
     const low = payloadOf({ type: "started", spans: [scattered(500)] });
     const high = payloadOf({ type: "started", spans: [singles(2_000_000, 500)] });
     const kept = decodePayload(low, "pilot");
