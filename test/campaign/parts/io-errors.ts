@@ -3,9 +3,9 @@
  * then on. The run ends with 74, or with the right result; never hangs. What it left behind must be
  * good for the next run, on a disk that works again, to end with the right result.
  *
- * `--count` cases are drawn from all n x 4 x 2; `--long` tries them all. Slices of them run side by
- * side, each told as it ends, so that the run may be stopped at any time. A hang is judged by time:
- * what seems to hang beside another run is tried again alone, and only that counts.
+ * `--count` cases are drawn from all n x 4 x 2; `--long` tries them all, in a seeded order. Slices
+ * of them run side by side, each told as it ends, so that the run may be stopped at any time. A hang
+ * is judged by time: what seems to hang beside another is tried again alone, and only that counts.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ export const part: Part = {
       for (const how of HOW) for (const always of [false, true]) all.push({ at, how, always });
     }
     const random = new SeededRandom(seed);
-    const chosen = long ? all : Array.from({ length: count }, () => all[random.below(all.length)]);
+    const chosen = shuffled(all, random).slice(0, long ? all.length : count);
     let tried = 0;
     let again = 0;
     const take = (one: Case, { problem, end }: Outcome) => {
@@ -58,7 +58,7 @@ export const part: Part = {
     };
     for (let from = 0; from < chosen.length; from += SLICE) {
       const slow: Case[] = [];
-      await inLanes(chosen.slice(from, from + SLICE) as Case[], LANES, async (one) => {
+      await inLanes(chosen.slice(from, from + SLICE), LANES, async (one) => {
         const outcome = await runOnce(shim, one);
         if (outcome.hung) slow.push(one);
         else take(one, outcome);
@@ -72,6 +72,15 @@ export const part: Part = {
     return { counts: { ...told, ...ends }, violations };
   },
 };
+
+function shuffled(all: readonly Case[], random: SeededRandom): Case[] {
+  const cases = [...all];
+  for (let i = cases.length - 1; i > 0; i--) {
+    const k = random.below(i + 1);
+    [cases[i], cases[k]] = [cases[k] as Case, cases[i] as Case];
+  }
+  return cases;
+}
 
 interface Outcome {
   readonly problem: string;
