@@ -1,7 +1,8 @@
 /**
  * npm run bench:mpi: what the MPI pilot does on the cluster fixture, by both MPIs.
  *
- *   npm run bench:mpi [-- --quick] [--json FILE] [--only WORD] [--seed N]
+ *   npm run bench:mpi [-- --quick] [--json FILE] [--only WORD] [--launchers NAME,...]
+ *                     [--ranks N,...] [--seed N]
  *
  * Starts a cluster of 64 (quick: 16) pretended nodes of its own. Exit code 1 if a goal is missed, 2 if
  * it can't run here. All ranks share this machine's real cores: figures of throughput say how much
@@ -9,17 +10,20 @@
  */
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
+import { LAUNCHERS } from "../../test/e2e-hpc/bed.ts";
 import { missing } from "../../test/e2e-hpc/cluster.ts";
 import { readArguments } from "../arguments.ts";
 import { Figures, figureLine } from "../heart/figures.ts";
 import { describeMachine, ROOT } from "../heart/machine.ts";
-import { PARTS } from "./parts.ts";
+import { PARTS, type PartOptions } from "./parts.ts";
 
 const config = {
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "string" },
     only: { type: "string", default: "" },
+    launchers: { type: "string", default: LAUNCHERS.join(",") },
+    ranks: { type: "string", default: "4,16,64" },
     seed: { type: "string", default: "1" },
   },
 } as const;
@@ -38,13 +42,22 @@ function runInside(): void {
   });
 }
 
+const options: PartOptions = {
+  quick: values.quick,
+  launchers: LAUNCHERS.filter((name) => values.launchers.split(",").includes(name)),
+  ranks: values.ranks
+    .split(",")
+    .map(Number)
+    .filter((ranks) => !values.quick || ranks <= 16),
+};
+
 async function measure(): Promise<void> {
   const figures = new Figures((figure) => process.stdout.write(`${figureLine(figure)}\n`));
   let broken = 0;
   for (const [name, part] of Object.entries(PARTS)) {
     if (!name.includes(values.only)) continue;
     const began = performance.now();
-    await part(figures, { quick: values.quick }).catch((error) => {
+    await part(figures, options).catch((error) => {
       broken++;
       process.stderr.write(
         `  ${name} went wrong: ${error instanceof Error ? error.message : error}\n`,
@@ -65,7 +78,7 @@ async function measure(): Promise<void> {
   process.exitCode = figures.missed.length > 0 || broken > 0 ? 1 : 0;
 }
 
-const why = missing();
+const why = missing() || (options.launchers.length === 0 ? `no launcher ${values.launchers}` : "");
 if (why !== "") {
   process.stderr.write(`bench:mpi can't run: ${why}\n`);
   process.exitCode = 2;

@@ -1,17 +1,24 @@
 /** The parts of bench:mpi; each adds its figures. Nothing runs beside a part but what it starts. */
-import { Bed, LAUNCHERS, type Launcher, launchLine } from "../../test/e2e-hpc/bed.ts";
+import { Bed, type Launcher, launchLine } from "../../test/e2e-hpc/bed.ts";
 import { BUILD, on, sleep, until } from "../../test/e2e-hpc/cluster.ts";
 import type { Figures } from "../heart/figures.ts";
 import { Run } from "./run.ts";
 
 export interface PartOptions {
   readonly quick: boolean;
+  readonly launchers: readonly Launcher[];
+  /** For the part throughput. */
+  readonly ranks: readonly number[];
 }
 type Part = (figures: Figures, options: PartOptions) => Promise<void>;
 
 const ONE_OF_EACH: readonly Launcher[] = ["srun-pmix", "srun-pmi2"];
 const SURVIVE: readonly Launcher[] = ["mpirun.openmpi", "srun-pmi2", "mpirun.mpich"];
 const FOREVER = 1e9;
+
+/** Those of `some` that are asked for; all launchers without. */
+const among = ({ launchers }: PartOptions, some: readonly Launcher[] = launchers) =>
+  some.filter((launcher) => launchers.includes(launcher));
 
 interface Ping {
   readonly tripsPerSecond: number;
@@ -65,13 +72,17 @@ async function ping(launcher: Launcher, kind: "floor" | "mail", ...rest: string[
   const mpi = launcher === "srun-pmix" || launcher === "mpirun.openmpi" ? "openmpi" : "mpich";
   const program = `${BUILD}/${mpi}/mpi-ping`;
   const line = [...launchLine(launcher, "4"), program, kind, ...rest];
-  const text = await on("login", "sh", "-c", 'exec "$@" </dev/null', "sh", ...line);
+  // hydra may fail, or wait for ever, once a rank leaves MPI_Finalize by its alarm: the line counts.
+  const seconds = 30 + rest.map(Number).reduce((sum, each) => sum + each, 0);
+  const script = 'timeout "$@" </dev/null || true';
+  const text = await on("login", "sh", "-c", script, "sh", String(Math.ceil(seconds)), ...line);
+  if (!text.includes("}")) throw new Error(`${launcher}: mpi-ping told nothing`);
   return JSON.parse(text.slice(text.indexOf("{"), text.indexOf("}") + 1)) as Ping;
 }
 
-const roundTrips: Part = async (figures, { quick }) => {
-  const seconds = quick ? "1" : "3";
-  for (const launcher of quick ? ONE_OF_EACH : LAUNCHERS) {
+const roundTrips: Part = async (figures, options) => {
+  const seconds = options.quick ? "1" : "3";
+  for (const launcher of among(options, options.quick ? ONE_OF_EACH : undefined)) {
     const name = `${launcher}, 4 ranks`;
     const floor = await ping(launcher, "floor", seconds);
     const mail = await ping(launcher, "mail", seconds);
@@ -85,9 +96,10 @@ const roundTrips: Part = async (figures, { quick }) => {
 };
 
 /** One slot a rank and nothing held ahead: each range is asked for when the one before is done. */
-const requests: Part = (figures, { quick }) =>
+const requests: Part = (figures, options) =>
   withBed(async (bed) => {
-    for (const launcher of quick ? ONE_OF_EACH : LAUNCHERS) {
+    const { quick } = options;
+    for (const launcher of among(options, quick ? ONE_OF_EACH : undefined)) {
       const task = await nullTask(bed, `requests-${launcher.replace(".", "-")}`);
       const run = new Run(bed, launcher, 4, ["--slots", "1", "--prefetch", "0"]);
       await run.started();
@@ -104,22 +116,24 @@ const requests: Part = (figures, { quick }) =>
   });
 
 /** All launchers' pilots at once: idle ones disturb nobody, or the figure shows it. */
-const idle: Part = (figures, { quick }) =>
+const idle: Part = (figures, options) =>
   withBed(async (bed) => {
+    const { quick } = options;
     const seconds = quick ? 10 : 60;
-    const launchers = quick ? ONE_OF_EACH : LAUNCHERS;
+    const launchers = among(options, quick ? ONE_OF_EACH : undefined);
+    const pinged = among(options, ONE_OF_EACH);
     const warm = await nullTask(bed, "warm");
     const runs = launchers.map((launcher) => new Run(bed, launcher, 4, ["--slots", "4"]));
     await Promise.all(runs.map((run) => run.started()));
     await bed.jumbo("cancel", warm);
-    const pings = ONE_OF_EACH.map((launcher) => ping(launcher, "mail", "0.2", String(seconds)));
+    const pings = pinged.map((launcher) => ping(launcher, "mail", "0.2", String(seconds)));
     // One that goes wrong is told where it is awaited, and ends nothing before.
     for (const each of pings) each.catch(() => {});
     await sleep(5);
     const before = runs.map((run) => run.cpuSeconds());
     await sleep(seconds);
     const after = runs.map((run) => run.cpuSeconds());
-    for (const [k, launcher] of ONE_OF_EACH.entries()) {
+    for (const [k, launcher] of pinged.entries()) {
       const { firstMs } = (await pings[k]) as Ping;
       figures.add(`${launcher}: first round trip after ${seconds} idle s`, firstMs, "ms", {
         atMost: 10,
@@ -134,7 +148,9 @@ const idle: Part = (figures, { quick }) =>
       figures.add(`${run.launcher}: CPU of an idle rank, the busiest`, others, "% of a core", {
         atMost: 1,
       });
-      figures.add(`${run.launcher}: CPU of an idle rank 0`, share(0), "% of a core");
+      figures.add(`${run.launcher}: CPU of an idle rank 0`, share(0), "% of a core", {
+        atMost: 1,
+      });
       const ranks = await run.end();
       const woken = ranks.map((rank) => rank.wokenAt).filter((at) => at > 0);
       const first = 1000 * Math.max(0, Math.min(...woken) - answered);
@@ -144,10 +160,11 @@ const idle: Part = (figures, { quick }) =>
     }
   });
 
-const throughput: Part = (figures, { quick }) =>
+const throughput: Part = (figures, options) =>
   withBed(async (bed) => {
-    for (const ranks of quick ? [4, 16] : [4, 16, 64]) {
-      for (const launcher of quick || ranks > 4 ? ONE_OF_EACH : LAUNCHERS) {
+    const { quick } = options;
+    for (const ranks of options.ranks) {
+      for (const launcher of among(options, quick || ranks > 4 ? ONE_OF_EACH : undefined)) {
         const task = await nullTask(bed, `null-${ranks}-${launcher.replace(".", "-")}`);
         const run = new Run(bed, launcher, ranks, ["--slots", "64"]);
         await run.started();
@@ -168,12 +185,13 @@ const throughput: Part = (figures, { quick }) =>
   });
 
 /** Slots of 1 s payloads from the first grant to the drain, and the drain before the wall. */
-const busy: Part = (figures, { quick }) =>
+const busy: Part = (figures, options) =>
   withBed(async (bed) => {
+    const { quick } = options;
     const wall = quick ? 25 : 130;
     await sleepTask(bed, "busy", 1000);
     const flags = ["--slots", "2", "--walltime", `${wall}s`];
-    const launchers = quick ? ONE_OF_EACH.slice(0, 1) : ONE_OF_EACH;
+    const launchers = among(options, quick ? ONE_OF_EACH.slice(0, 1) : ONE_OF_EACH);
     const runs = launchers.map((launcher) => new Run(bed, launcher, 16, flags));
     for (const run of runs) {
       const ranks = await run.over(wall + 60);
@@ -188,11 +206,12 @@ const busy: Part = (figures, { quick }) =>
     }
   });
 
-const survivors: Part = (figures, { quick }) =>
+const survivors: Part = (figures, options) =>
   withBed(async (bed) => {
+    const { quick } = options;
     const seconds = quick ? 6 : 12;
     const task = await sleepTask(bed, "survivors", 100);
-    for (const launcher of quick ? SURVIVE.slice(0, 2) : SURVIVE) {
+    for (const launcher of among(options, quick ? SURVIVE.slice(0, 2) : SURVIVE)) {
       const flags = ["--slots", "4", "--rank-silence", "4s"];
       const run = new Run(bed, launcher, 4, flags);
       await run.started();
@@ -207,10 +226,10 @@ const survivors: Part = (figures, { quick }) =>
     }
   });
 
-const late: Part = (figures) =>
+const late: Part = (figures, options) =>
   withBed(async (bed) => {
     await nullTask(bed, "late");
-    for (const launcher of ONE_OF_EACH) {
+    for (const launcher of among(options, ONE_OF_EACH)) {
       const run = new Run(bed, launcher, 4, ["--slots", "4"], "3:60");
       await run.started(3);
       const name = `${launcher}, one of 4 ranks sleeps 60 s after MPI_Init`;

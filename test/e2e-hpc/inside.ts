@@ -6,6 +6,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, rmdirSync } from "node:fs";
 import { CLUSTER, missing } from "./cluster.ts";
+import { introduceNeighbours } from "./neighbours.ts";
 
 const SMALL_MIB = 16;
 const command = process.argv.slice(2);
@@ -28,6 +29,7 @@ function up(): string[] {
   mkdirSync(small, { recursive: true });
   execFileSync("mount", ["-t", "tmpfs", "-o", `size=${SMALL_MIB}m`, "jumbo-small", small]);
   fixture("up", nodes, "64");
+  introduceNeighbours(environment["CLUSTER_NAME"] as string, Number(nodes));
   return [CLUSTER, "exec", "login", "--", ...command];
 }
 
