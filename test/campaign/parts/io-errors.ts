@@ -66,7 +66,10 @@ export const part: Part = {
       for (const one of slow) take(one, await runOnce(shim, one));
       again += slow.length;
       const now = new Date().toISOString();
-      console.log(`  ${now} ${tried} of ${chosen.length}: ${violations.length} not held`);
+      const list = Object.entries(ends).map(([end, times]) => `, ${times} ${end}`);
+      console.log(
+        `  ${now} ${tried} of ${chosen.length}: ${violations.length} not held${list.join("")}`,
+      );
     }
     const told = { runs: tried, "calls in a run": whole.calls, "tried again alone": again };
     return { counts: { ...told, ...ends }, violations };
