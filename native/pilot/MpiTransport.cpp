@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/Assert.hpp"
+#include "pilot/Clock.hpp"
 #include "pilot/Log.hpp"
 #include "wire/Codec.hpp"
 
@@ -56,6 +57,7 @@ MpiTransport::MpiTransport(int& argc, char**& argv)
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
+    bell_ = std::make_unique<Doorbell>(rank_, size_);
 }
 
 //---------------------------------------------------------------------------//
@@ -98,8 +100,23 @@ void MpiTransport::send(int to, HubState const& state)
 }
 
 //---------------------------------------------------------------------------//
+//! Say how to ring at this rank, if that is news.
+void MpiTransport::show_card(int to)
+{
+    if (!bell_->must_tell(to))
+    {
+        return;
+    }
+    auto const card = bell_->tell(to);
+    Buffer bytes(sizeof card);
+    std::memcpy(bytes.data(), &card, sizeof card);
+    this->post(to, Lane::bell, std::move(bytes));
+}
+
+//---------------------------------------------------------------------------//
 void MpiTransport::post(int to, Lane lane, Buffer bytes)
 {
+    this->show_card(to);
     auto& peer = peers_[to];
     if (peer.bytes + bytes.size() > queued_bytes_max)
     {
@@ -113,6 +130,7 @@ void MpiTransport::post(int to, Lane lane, Buffer bytes)
     peer.bytes += bytes.size();
     peer.sending.push_back({lane, std::move(bytes)});
     this->push(to, peer);
+    bell_->ring(to, monotonic_seconds());
 }
 
 //---------------------------------------------------------------------------//
@@ -208,6 +226,16 @@ void MpiTransport::decode(int from, Receiving& received, std::vector<Mail>& out)
     mail.from = from;
     mail.lane = received.lane;
     auto const& bytes = received.bytes;
+    bell_->mail(from, monotonic_seconds());
+    if (received.lane == Lane::bell)
+    {
+        Doorbell::Card card;
+        JUMBO_ASSERT(bytes.size() == sizeof card);
+        std::memcpy(&card, bytes.data(), sizeof card);
+        bell_->learn(from, card);
+        this->show_card(from);
+        return;
+    }
     if (received.lane == Lane::state)
     {
         JUMBO_ASSERT(bytes.size() == sizeof mail.state);
@@ -234,6 +262,7 @@ void MpiTransport::decode(int from, Receiving& received, std::vector<Mail>& out)
 bool MpiTransport::poll(std::vector<Mail>& out)
 {
     bool moved = Transport::poll(out);
+    moved = bell_->hear(monotonic_seconds()) || moved;
     moved = this->match() || moved;
     for (auto& each : peers_)
     {
@@ -255,6 +284,26 @@ bool MpiTransport::flush()
         }
     }
     return true;
+}
+
+//---------------------------------------------------------------------------//
+void MpiTransport::add_descriptors(std::vector<pollfd>& out, double now) const
+{
+    bell_->add_descriptors(out, now);
+}
+
+//---------------------------------------------------------------------------//
+//! What is under way moves by looks at MPI alone.
+double MpiTransport::longest_wait(double now) const
+{
+    for (auto const& each : peers_)
+    {
+        if (!each.second.sending.empty() || !each.second.receiving.empty())
+        {
+            return Pace::seconds_max;
+        }
+    }
+    return bell_->trusted(now) ? Pace::seconds_max_rung : Pace::seconds_max;
 }
 
 //---------------------------------------------------------------------------//

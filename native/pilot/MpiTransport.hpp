@@ -5,15 +5,18 @@
  * Sends are Isends out of buffers that live until MPI has taken them; receives are matched probes
  * (Improbe, Imrecv) that are tested until they are there. A peer that takes nothing only has its
  * own queue grow, up to a limit behind which it gets nothing more: it is as good as dead, and must
- * say hello again. Errors are returned and count as nothing moved.
+ * say hello again. Errors are returned and count as nothing moved. What is sent also rings at the
+ * other's Doorbell, whose card goes before the first mail.
  */
 #pragma once
 
 #include <deque>
 #include <map>
+#include <memory>
 
 #include <mpi.h>
 
+#include "pilot/Doorbell.hpp"
 #include "pilot/Transport.hpp"
 
 namespace jumbo
@@ -33,6 +36,8 @@ class MpiTransport final : public Transport
     void send(int to, HubState const& state) override;
     bool poll(std::vector<Mail>& out) override;
     bool flush() override;
+    void add_descriptors(std::vector<pollfd>& out, double now) const override;
+    double longest_wait(double now) const override;
 
     //! MPI_Finalize, at most for a few seconds: then the process ends with \c exit_code anyway.
     void finalize(int exit_code);
@@ -63,12 +68,14 @@ class MpiTransport final : public Transport
     int rank_{0};
     int size_{1};
     std::map<int, Peer> peers_;
+    std::unique_ptr<Doorbell> bell_;
 
     void post(int to, Lane lane, Buffer bytes);
     bool push(int to, Peer& peer);
     bool match();
     bool pull(int from, Peer& peer, std::vector<Mail>& out);
-    static void decode(int from, Receiving& received, std::vector<Mail>& out);
+    void show_card(int to);
+    void decode(int from, Receiving& received, std::vector<Mail>& out);
 };
 
 //! Name and version of the MPI library.

@@ -192,7 +192,7 @@ bool Rank::poll(double now)
     this->watch_cores(now);
     moved = node_.poll(now) || moved;
     // What the node said to its own hub is taken before the hub sends.
-    moved = this->take_mail(now) || moved;
+    moved = this->take_own_mail(now) || moved;
     if (hub_)
     {
         moved = hub_->poll(now) || moved;
@@ -206,7 +206,7 @@ bool Rank::poll(double now)
     {
         delivery_.reset();
     }
-    moved = this->take_mail(now) || moved;
+    moved = this->take_own_mail(now) || moved;
     this->watch_hub(now);
     if (now >= stop_by_)
     {
@@ -249,6 +249,27 @@ bool Rank::take_mail(double now)
 {
     std::vector<Mail> mails;
     bool const moved = transport_.poll(mails);
+    this->read(mails, now);
+    return moved;
+}
+
+//---------------------------------------------------------------------------//
+//! Without a look at MPI, which costs more than all the rest of an idle turn.
+bool Rank::take_own_mail(double now)
+{
+    if (!transport_.has_own())
+    {
+        return false;
+    }
+    std::vector<Mail> mails;
+    transport_.Transport::poll(mails);
+    this->read(mails, now);
+    return true;
+}
+
+//---------------------------------------------------------------------------//
+void Rank::read(std::vector<Mail>& mails, double now)
+{
     for (auto& mail : mails)
     {
         dead_.erase(mail.from);
@@ -270,7 +291,6 @@ bool Rank::take_mail(double now)
             early_hellos_[mail.from] = std::move(mail.message);
         }
     }
-    return moved;
 }
 
 //---------------------------------------------------------------------------//
@@ -427,7 +447,9 @@ void Rank::wait(double now, bool moved)
     double seconds = std::min(std::max(next - monotonic_seconds(), 0.0), wait_seconds_max);
     if (transport_.size() > 1)
     {
-        seconds = std::min(seconds, pace_.next());
+        transport_.add_descriptors(waits, now);
+        double const longest = pace_.slow() ? transport_.longest_wait(now) : Pace::seconds_max;
+        seconds = std::min(seconds, pace_.next(longest));
     }
     timespec timeout{};
     timeout.tv_sec = static_cast<time_t>(seconds);

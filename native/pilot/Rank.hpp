@@ -3,7 +3,8 @@
  * \brief One process of the pilot: its node, the hub if it holds it, and the loop of both.
  *
  * One thread waits for everything by one ppoll. MPI has no descriptor to wait for, so with several
- * ranks the wait is a sleep that grows from 50 us to 5 ms while nothing moves.
+ * ranks the wait is a sleep that grows from 50 us to 5 ms while nothing moves, or to 20 ms where the
+ * Doorbell is seen to work.
  *
  * When the hub is silent, each rank turns to the lowest rank that it does not think dead, and says
  * hello there: that hello is a vote. The rank that is turned to by enough of the others takes the
@@ -61,6 +62,8 @@ class Rank
     static NodeOptions node_options(Options const& options, std::string const& work_dir);
     void become_hub(std::uint32_t generation, bool takeover);
     bool take_mail(double now);
+    bool take_own_mail(double now);
+    void read(std::vector<Mail>& mails, double now);
     void on_state(int from, HubState const& state, double now);
     void watch_hub(double now);
     void watch_cores(double now);

@@ -12,6 +12,9 @@
 #include <deque>
 #include <vector>
 
+#include <poll.h>
+
+#include "pilot/Pace.hpp"
 #include "wire/Messages.hpp"
 
 namespace jumbo
@@ -40,6 +43,7 @@ enum class Lane : std::uint8_t
     to_hub,
     to_node,
     state,
+    bell,  //!< A Doorbell's card; not for who polls.
 };
 
 struct Mail
@@ -69,6 +73,12 @@ class Transport
 
     //! Whether this rank's own mail waits.
     bool has_own() const { return !own_.empty(); }
+
+    //! What wakes a wait for mail, as far as anything does.
+    virtual void add_descriptors(std::vector<pollfd>&, double) const {}
+
+    //! How long a wait may be, since mail may come that wakes nobody.
+    virtual double longest_wait(double) const { return Pace::seconds_max; }
 
     //! Try to have everything sent; false if that is not so yet.
     virtual bool flush() { return true; }

@@ -7,7 +7,8 @@
  * All other ranks ask rank 0 in closed loops, everybody sleeps between looks as the pilot does.
  * `floor` is MPI_Isend and MPI_Improbe of 64 bytes and nothing else; `mail` is an exchange and its
  * grant through MpiTransport, encoded, framed and checked. With IDLE_SECONDS everybody idles
- * so long first, and the first round trip behind it is told on its own. Rank 0 prints one line.
+ * so long first (in `mail` with the word a second that hub and ranks have for each other), and the
+ * first round trip behind it is told on its own. Rank 0 prints one line.
  */
 #include <algorithm>
 #include <cstdio>
@@ -33,6 +34,7 @@ constexpr std::size_t bytes = 64;
 constexpr int tag_ping = 100;
 
 constexpr double linger_seconds = 1;
+constexpr double beat_seconds = 1;
 
 struct Result
 {
@@ -42,11 +44,20 @@ struct Result
     double first{-1};
 };
 
-//! What both kinds do: ask, answer, take what has come.
+void nap(double seconds)
+{
+    timespec const time{0, static_cast<long>(1e9 * seconds)};
+    nanosleep(&time, nullptr);
+}
+
+//! What both kinds do: ask, answer, take what has come, wait.
 class Line
 {
   public:
     virtual ~Line() = default;
+    //! What is said without being asked.
+    virtual void beat(double) {}
+    virtual void wait(Pace& pace) { nap(pace.next()); }
     virtual void ask() = 0;
     //! Ranks whose questions (on rank 0) or answers have come.
     virtual void take(std::vector<int>& from) = 0;
@@ -109,20 +120,47 @@ class MailLine final : public Line
         transport_.poll(mails);
         for (auto const& mail : mails)
         {
-            from.push_back(mail.from);
+            if (mail.lane != Lane::state && !std::get_if<wire::Heartbeat>(&mail.message))
+            {
+                from.push_back(mail.from);
+            }
+        }
+    }
+    void beat(double now) override
+    {
+        if (now < beat_at_)
+        {
+            return;
+        }
+        beat_at_ = now + beat_seconds;
+        if (transport_.rank() != 0)
+        {
+            transport_.send(0, Lane::to_hub, wire::Heartbeat{1, -1});
+            return;
+        }
+        for (int to = 1; to < transport_.size(); ++to)
+        {
+            transport_.send(to, HubState{});
+        }
+    }
+    void wait(Pace& pace) override
+    {
+        auto const now = monotonic_seconds();
+        std::vector<pollfd> waits;
+        transport_.add_descriptors(waits, now);
+        auto const longest = pace.slow() ? transport_.longest_wait(now) : Pace::seconds_max;
+        timespec const time{0, static_cast<long>(1e9 * pace.next(longest))};
+        if (ppoll(waits.data(), waits.size(), &time, nullptr) > 0)
+        {
+            pace.moved();
         }
     }
 
   private:
+    double beat_at_{0};
     MpiTransport& transport_;
     std::uint64_t sequence_{0};
 };
-
-void nap(double seconds)
-{
-    timespec const time{0, static_cast<long>(1e9 * seconds)};
-    nanosleep(&time, nullptr);
-}
 
 //---------------------------------------------------------------------------//
 void serve(Line& line, double seconds)
@@ -134,13 +172,14 @@ void serve(Line& line, double seconds)
     {
         from.clear();
         line.take(from);
+        line.beat(monotonic_seconds());
         for (int const rank : from)
         {
             line.answer(rank);
         }
         if (from.empty())
         {
-            nap(pace.next());
+            line.wait(pace);
         }
         else
         {
@@ -162,6 +201,7 @@ Result ask(Line& line, double seconds, double idle)
         from.clear();
         line.take(from);
         auto const now = monotonic_seconds();
+        line.beat(now);
         if (asked > 0 && !from.empty())
         {
             trips.push_back(now - asked);
@@ -177,7 +217,7 @@ Result ask(Line& line, double seconds, double idle)
         {
             break;
         }
-        nap(pace.next());
+        line.wait(pace);
     }
     if (trips.empty())
     {
