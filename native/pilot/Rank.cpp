@@ -12,6 +12,7 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "pilot/Clock.hpp"
@@ -35,6 +36,9 @@ constexpr double stop_seconds = 3;
 constexpr double leave_seconds = 1;
 constexpr double hint_file_seconds = 60;
 constexpr double cores_watch_seconds = 2;
+constexpr double guard_seconds = 1;
+//! CPU time of one turn of the loop that no turn takes.
+constexpr time_t stuck_cpu_seconds = 10;
 //! Sleeps of 50 us are meant so; the system would make them twice as long.
 constexpr unsigned long timer_slack_ns = 1000;
 
@@ -48,6 +52,13 @@ void on_signal(int signal)
 }
 
 void on_child(int) {}
+
+void on_stuck(int)
+{
+    char const text[] = "jumbo-pilot: a call of MPI does not return: this rank ends\n";
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(static_cast<int>(Exit::interrupted));
+}
 
 std::string make_pilot_id()
 {
@@ -80,6 +91,7 @@ void install_signal_handlers()
     action.sa_handler = on_child;
     sigaction(SIGCHLD, &action, nullptr);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGPROF, on_stuck);
 }
 
 //---------------------------------------------------------------------------//
@@ -169,6 +181,7 @@ Ending Rank::run()
     while (!ending_)
     {
         auto const now = monotonic_seconds();
+        this->arm_guard(now);
         bool const moved = this->poll(now);
         if (!ending_)
         {
@@ -218,6 +231,22 @@ bool Rank::poll(double now)
         ending_ = Ending{Exit::interrupted, "its parent is gone"};
     }
     return moved;
+}
+
+//---------------------------------------------------------------------------//
+/*!
+ * End this rank if a turn of the loop spins: Open MPI's TCP may, in one call for ever, once a peer has
+ * died. The clock is CPU time, so that a frozen process has all of its own.
+ */
+void Rank::arm_guard(double now)
+{
+    if (transport_.size() > 1 && now >= guard_at_)
+    {
+        guard_at_ = now + guard_seconds;
+        itimerval limit{};
+        limit.it_value.tv_sec = stuck_cpu_seconds;
+        setitimer(ITIMER_PROF, &limit, nullptr);
+    }
 }
 
 //---------------------------------------------------------------------------//

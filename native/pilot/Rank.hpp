@@ -50,6 +50,7 @@ class Rank
     double looked_at_;
     Pace pace_;
     double cores_at_{0};
+    double guard_at_{0};
     double hint_until_{0};
     double hint_look_at_{0};
     double orphaned_since_{never};
@@ -69,6 +70,7 @@ class Rank
     void watch_cores(double now);
     bool hinted(double now);
     void watch_signals(double now);
+    void arm_guard(double now);
     void watch_sleep(double now);
     bool poll(double now);
     void wait(double now, bool moved);
