@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "pilot/ExchangeRoom.hpp"
 #include "wire/Spans.hpp"
 
 namespace jumbo
@@ -48,14 +49,28 @@ wire::Span wire_span(HeldSpan const& span)
     return {span.first, span.lease, count, span.grant, span.attempt};
 }
 
-//! One report for at most \c spans_per_report spans of a group.
+//! Where the report ends that begins with an item of a group.
+std::size_t end_of_report(std::vector<ReportItem const*> const& group, std::size_t from)
+{
+    auto const most = std::min(group.size(), from + spans_per_report);
+    auto to = from;
+    std::uint64_t ranges = 0;
+    do
+    {
+        ranges += group[to++]->span.count;
+    } while (to < most && ranges + group[to]->span.count <= ExchangeRoom::ranges_max);
+    return to;
+}
+
+//! One report for at most \c spans_per_report spans of a group, and as many ranges as have room.
 void add_reports(std::vector<ReportItem const*> const& group,
                  std::uint32_t node,
                  std::vector<wire::Report>& out)
 {
-    for (std::size_t from = 0; from < group.size(); from += spans_per_report)
+    std::size_t to = 0;
+    for (std::size_t from = 0; from < group.size(); from = to)
     {
-        auto const to = std::min(group.size(), from + spans_per_report);
+        to = end_of_report(group, from);
         std::vector<HeldSpan> spans;
         double wall = 0, squares = 0, longest = 0, cpu = 0;
         for (auto i = from; i < to; ++i)

@@ -5,40 +5,13 @@
 
 #include <algorithm>
 
+#include "pilot/ExchangeRoom.hpp"
 #include "wire/Spans.hpp"
 
 namespace jumbo
 {
 namespace pilot
 {
-namespace
-{
-//---------------------------------------------------------------------------//
-constexpr std::size_t reports_max = 4096;
-constexpr std::size_t spans_max = 32768;
-constexpr std::uint64_t ranges_max = wire::ranges_per_exchange_max / 2;
-
-struct Size
-{
-    std::size_t reports{0};
-    std::size_t spans{0};
-    std::uint64_t ranges{0};
-};
-
-Size size_of(Parcel const& parcel)
-{
-    Size size;
-    size.reports = parcel.reports.size();
-    for (auto const& report : parcel.reports)
-    {
-        size.spans += report.spans.spans.size();
-        size.ranges += wire::count_ranges(report.spans);
-    }
-    return size;
-}
-//---------------------------------------------------------------------------//
-}  // namespace
-
 //---------------------------------------------------------------------------//
 void ReportLine::add(Parcel parcel)
 {
@@ -53,19 +26,9 @@ std::vector<wire::Report> ReportLine::take(std::uint64_t sequence)
 {
     std::vector<wire::Report> reports;
     auto& flight = in_flight_[sequence];
-    Size total;
-    while (!waiting_.empty())
+    ExchangeRoom room;
+    while (!waiting_.empty() && room.take(waiting_.front().reports))
     {
-        auto const size = size_of(waiting_.front());
-        total.reports += size.reports;
-        total.spans += size.spans;
-        total.ranges += size.ranges;
-        bool const fits = total.reports <= reports_max && total.spans <= spans_max
-                          && total.ranges <= ranges_max;
-        if (!fits && !flight.empty())
-        {
-            break;
-        }
         flight.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
         reports.insert(reports.end(), flight.back().reports.begin(), flight.back().reports.end());

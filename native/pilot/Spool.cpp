@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pilot/ExchangeRoom.hpp"
 #include "pilot/Files.hpp"
 #include "wire/Codec.hpp"
 
@@ -73,9 +74,17 @@ bool Spool::write(SpoolContent const& content)
     {
         good = good && wire::append_frame(out, bundle);
     }
-    wire::Exchange exchange;
-    exchange.reports = content.reports;
-    good = good && wire::append_frame(out, exchange);
+    auto const& reports = content.reports;
+    std::size_t at = 0;
+    do
+    {
+        wire::Exchange exchange;
+        for (ExchangeRoom room; at < reports.size() && room.take(&reports[at], 1); ++at)
+        {
+            exchange.reports.push_back(reports[at]);
+        }
+        good = good && wire::append_frame(out, exchange);
+    } while (at < reports.size());
     auto const next = path_ + ".next";
     int const file = good ? open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
     if (file < 0)
@@ -161,7 +170,9 @@ std::optional<SpoolContent> read_spool(std::string const& path)
         }
         else if (auto* exchange = std::get_if<wire::Exchange>(&decoded.value()))
         {
-            content.reports = std::move(exchange->reports);
+            content.reports.insert(content.reports.end(),
+                                   std::make_move_iterator(exchange->reports.begin()),
+                                   std::make_move_iterator(exchange->reports.end()));
             has_exchange = true;
         }
     }

@@ -2,8 +2,8 @@
  * \file pilot/Spool.hpp
  * \brief A node's reports without a verdict, kept on the shared folder while the engine is away.
  *
- * A spool is a file of frames: hello (whose reports they are), the bundles that they name, and one
- * exchange. It is written under another name and renamed, so it is whole or not there. A living
+ * A spool is a file of frames: hello (whose reports they are), the bundles that they name, and as
+ * many exchanges as the reports need, since each is as limited as on the wire. It is written under another name and renamed, so it is whole or not there. A living
  * pilot renews its time; one that is old belongs to nobody any more, and the next pilot delivers it
  * under the same identity (docs/operating/hpc.md).
  */

@@ -10,6 +10,8 @@
 
 #include "Test.hpp"
 #include "pilot/Files.hpp"
+#include "pilot/HeldSpan.hpp"
+#include "wire/Spans.hpp"
 
 namespace jumbo
 {
@@ -72,6 +74,37 @@ TEST(Spool, what_is_written_is_read_again_and_the_last_write_holds)
     EXPECT_EQ(content->bundles[0].uri, "file:///b/7.zip");
     spool.remove();
     EXPECT_TRUE(find_spools(folder.path, -1).empty());
+}
+
+//---------------------------------------------------------------------------//
+TEST(Spool, more_ranges_than_an_exchange_may_have_are_read_again)
+{
+    // As a node reports them: all of one task and outcome.
+    std::vector<ReportItem> items(20);
+    std::uint64_t ranges = 0;
+    for (auto& item : items)
+    {
+        item.span = {wire::TaskId{1}, wire::Epoch{1}, 1, ranges, wire::ranges_per_span_max, 1, 1};
+        item.outcome = wire::Outcome::done;
+        ranges += item.span.count;
+    }
+    EXPECT_TRUE(ranges > wire::ranges_per_exchange_max);
+    auto content = content_of(1);
+    content.reports = reports_of(items, 0);
+    EXPECT_TRUE(content.reports.size() > 1u);
+    Folder folder;
+    Spool spool{folder.path + "/p"};
+    ASSERT_TRUE(spool.write(content));
+    auto const read = read_spool(folder.path + "/p.spool");
+    ASSERT_TRUE(read.has_value());
+    std::uint64_t found = 0;
+    for (auto const& report : read->reports)
+    {
+        EXPECT_TRUE(wire::count_ranges(report.spans) <= wire::ranges_per_exchange_max);
+        found += wire::count_ranges(report.spans);
+    }
+    EXPECT_EQ(found, ranges);
+    spool.remove();
 }
 
 //---------------------------------------------------------------------------//
