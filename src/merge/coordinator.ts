@@ -26,6 +26,7 @@ const PAUSE_MAX_MS = 60_000;
 const PASSING_CODES = new Set([
   "ENOSPC",
   "EDQUOT",
+  "EROFS",
   "EMFILE",
   "ENFILE",
   "EAGAIN",
