@@ -19,6 +19,8 @@ export const PAGE_HEADER_BYTES = 24;
 export const META_TXN_OFFSET = 128;
 export const META_BYTES = 144;
 export const NO_ROOT = 2 ** 53;
+/** LMDB writes a meta record from here on. */
+const META_WRITTEN_FROM = 16;
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 const FLAG_META = 0x08;
@@ -188,6 +190,38 @@ export function chooseMeta(
     if (wrong !== "") return { problem: wrong };
   }
   return { meta: picked };
+}
+
+/**
+ * A failing disk may take a part of a write: then the synced record begins as the transaction that
+ * was being synced and ends as the one before, whose number stands near its end. That one was on
+ * disk when its number was written there, and its meta page still holds it whole: returns the
+ * record as it was and its place in the file, or null if the record is not cut so, byte for byte.
+ */
+export function cutSyncedRecord(
+  bytes: Buffer,
+  pageBytes: number,
+): { readonly at: number; readonly record: Buffer } | null {
+  const start = pageBytes / 2 + PAGE_HEADER_BYTES;
+  const { transaction } = readMeta(bytes, start);
+  if (transaction === 0 || transaction >= NO_ROOT) return null;
+  const written = (page: number): Buffer => {
+    const from = page * pageBytes + PAGE_HEADER_BYTES;
+    const record = Buffer.from(bytes.subarray(from, from + META_BYTES));
+    record.writeUInt16LE(record.readUInt16LE(28) & ~FLAG_NOT_SYNCED, 28);
+    return record.subarray(META_WRITTEN_FROM);
+  };
+  const page = transaction % 2;
+  const before = readMeta(bytes, page * pageBytes + PAGE_HEADER_BYTES);
+  const next = readMeta(bytes, (1 - page) * pageBytes + PAGE_HEADER_BYTES);
+  if (before.transaction !== transaction || next.transaction !== transaction + 1) return null;
+  const at = start + META_WRITTEN_FROM;
+  const [old, young] = [written(page), written(1 - page)];
+  const found = bytes.subarray(at, at + old.length);
+  if (found.equals(old)) return null;
+  let cut = 0;
+  while (cut < found.length && found[cut] === young[cut]) cut++;
+  return found.subarray(cut).equals(old.subarray(cut)) ? { at, record: old } : null;
 }
 
 /**

@@ -35,7 +35,7 @@ import {
   WriteHangs,
   writeNow,
 } from "./environment.ts";
-import { checkStoreFile } from "./file-check.ts";
+import { checkStoreFile, mendSyncedRecord } from "./file-check.ts";
 import { requireLocalFileSystem } from "./file-system.ts";
 import { FlushCheck } from "./flush-check.ts";
 import { IDENTITY_KEY } from "./group.ts";
@@ -94,6 +94,7 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
       await createStoreFile(folder, path, watchdogMs);
     }
     checkStoreFile(path);
+    mendSyncedRecord(path);
     prepareToOpen(path);
     environment = openEnvironment(path);
     const found = readIdentity(environment);

@@ -1,10 +1,21 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, type TestContext, test } from "vitest";
+import { assert } from "../../src/base/index.ts";
+import { checkStoreFile } from "../../src/store/file-check.ts";
 import { openStore } from "../../src/store/index.ts";
 import { repairLmdb } from "../../src/store/lmdb-repair.ts";
-import { groupOf, inLanes, removeFoldersAfterwards, runChild, temporaryFolder } from "./support.ts";
+import { cutSyncedRecord } from "../../src/store/meta-pages.ts";
+import {
+  commit,
+  groupOf,
+  inLanes,
+  removeFoldersAfterwards,
+  runChild,
+  temporaryFolder,
+} from "./support.ts";
 
 removeFoldersAfterwards();
 
@@ -52,6 +63,28 @@ test("any failing call ends in a failed commit, 74, and no acknowledged loss", a
     }
     await store.close();
   });
+});
+
+test("a synced record of which only half was written is put back", async (context) => {
+  const dir = temporaryFolder();
+  await runChild(["failing", dir], {
+    LD_PRELOAD: compileShim(context),
+    FAIL_WHAT: "synced",
+    FAIL_WHEN: join(dir, "fail"),
+    FAIL_ALWAYS: "1",
+    FAIL_SHORT: "1",
+  });
+  const head = readFileSync(join(dir, "store.mdb")).subarray(0, 2 * 4096);
+  const cut = cutSyncedRecord(head, 4096);
+  assert(cut !== null, "the shim cut no synced record");
+  const { store, recovered } = await openStore(dir);
+  expect(recovered.lastSequence).toBe(10);
+  expect((await commit(store, groupOf(11))).ok).toBe(true);
+  await store.close();
+  checkStoreFile(join(dir, "store.mdb"));
+  // One more byte that neither transaction wrote is damage, not a cut.
+  head[cut.at + 100] = (head[cut.at + 100] as number) ^ 1;
+  expect(cutSyncedRecord(head, 4096)).toBeNull();
 });
 
 test("a disk that refuses writes and shows free space is not waited for", async (context) => {

@@ -6,7 +6,7 @@
  *   synced      the write of the meta record that says it is on disk (half a page behind the first)
  *   data        the write of data pages
  *
- * With FAIL_ENOSPC it is ENOSPC instead of EIO.
+ * With FAIL_ENOSPC it is ENOSPC instead of EIO; with FAIL_SHORT half of a pwrite is written.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -41,13 +41,15 @@ int fdatasync(int fd) {
 ssize_t pwrite(int fd, const void *from, size_t bytes, off_t offset) {
   ssize_t (*next)(int, const void *, size_t, off_t) =
       (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
-  return fails(kind_of(offset, bytes)) ? -1 : next(fd, from, bytes, offset);
+  if (!fails(kind_of(offset, bytes))) return next(fd, from, bytes, offset);
+  return getenv("FAIL_SHORT") ? next(fd, from, bytes / 2, offset) : -1;
 }
 
 ssize_t pwrite64(int fd, const void *from, size_t bytes, off_t offset) {
   ssize_t (*next)(int, const void *, size_t, off_t) =
       (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite64");
-  return fails(kind_of(offset, bytes)) ? -1 : next(fd, from, bytes, offset);
+  if (!fails(kind_of(offset, bytes))) return next(fd, from, bytes, offset);
+  return getenv("FAIL_SHORT") ? next(fd, from, bytes / 2, offset) : -1;
 }
 
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
