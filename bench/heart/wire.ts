@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { leaseIdOf, type TaskId } from "../../src/base/index.ts";
 import {
-  decodePayload,
+  decodeBriefly,
   encodeFrame,
   FRAME_PREFIX_BYTES,
   OUTCOME,
@@ -69,7 +69,7 @@ export async function wire(_place: Place, figures: Figures, options: WireOptions
 }
 
 function readAll(payload: Uint8Array): number {
-  const message = decodePayload(payload, "pilot");
+  const message = decodeBriefly(payload, "pilot");
   if (message.type !== "exchange") throw new Error("no exchange");
   let sum = 0;
   for (const { spans } of message.reports) {

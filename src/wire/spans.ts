@@ -141,23 +141,28 @@ export function readBlock(from: Reader): SpanBlock {
     from.fail("span block", `has ${items} items`, "7, 12, 17, 22 (spans) or 8 (columns) items");
   }
   countSpans(from, size);
-  const first: number[] = [];
-  const count: number[] = [];
-  const attempt: number[] = [];
-  const grant: number[] = [];
-  const lease: LeaseId[] = [];
+  const brief = isBrief ? nextBrief(size) : null;
+  const first: number[] | Float64Array = brief?.first ?? [];
+  const count: number[] | Uint32Array = brief?.count ?? [];
+  const attempt: number[] | Uint8Array = brief?.attempt ?? [];
+  const grant: number[] | Uint16Array = brief?.grant ?? [];
+  const lease: number[] | Float64Array = brief?.lease ?? [];
   for (let i = 0; i < size; i++) {
     const begin = from.unsigned(0, RANGES_PER_TASK_MAX - 1, "first range");
     const ranges = from.unsigned(1, RANGES_PER_LEASE_MAX, "count of a span");
     if (begin > RANGES_PER_TASK_MAX - ranges) from.fail("span", "ends beyond 2^53-1", "less");
-    first.push(begin);
-    count.push(ranges);
-    attempt.push(from.unsigned(0, ATTEMPT_MAX, "attempt"));
-    grant.push(from.unsigned(0, GRANT_MAX, "grant number"));
-    lease.push((leaseBase + from.unsigned(1, LEASE_NUMBER_MAX, "lease number")) as LeaseId);
+    first[i] = begin;
+    count[i] = ranges;
+    attempt[i] = from.unsigned(0, ATTEMPT_MAX, "attempt");
+    grant[i] = from.unsigned(0, GRANT_MAX, "grant number");
+    lease[i] = leaseBase + from.unsigned(1, LEASE_NUMBER_MAX, "lease number");
     from.ranges += ranges;
   }
-  return { task, size, first, count, attempt, grant, lease };
+  return { task, size, first, count, attempt, grant, lease: asLeases(lease) };
+}
+
+function asLeases(numbers: ArrayLike<number>): ArrayLike<LeaseId> {
+  return numbers as ArrayLike<LeaseId>;
 }
 
 function countSpans(from: Reader, size: number): void {
@@ -182,10 +187,11 @@ function readColumns(from: Reader, task: TaskId, leaseBase: number): SpanBlock {
   const grantAt = from.column(2 * size, "column of grants");
   const leaseAt = from.column(4 * size, "column of leases");
   const at: ColumnStarts = { firstAt, countAt, attemptAt, grantAt, leaseAt };
-  const block =
-    size <= PLAIN_COLUMNS_MAX
-      ? plainColumns(from, task, size, base, leaseBase, at)
-      : typedColumns(from, task, size, base, leaseBase, at);
+  const brief = isBrief ? nextBrief(size) : null;
+  const into = brief ?? (size <= PLAIN_COLUMNS_MAX ? plainColumns() : typedColumns(size));
+  fill(into, from, size, base, leaseBase, at);
+  const { first, count, attempt, grant, lease } = into;
+  const block = { task, size, first, count, attempt, grant, lease: asLeases(lease) };
   if (base + TWO_32 + RANGES_PER_LEASE_MAX > RANGES_PER_TASK_MAX && !endsWithin(block)) {
     from.fail("span", "ends beyond 2^53-1", "less");
   }
@@ -207,85 +213,23 @@ function checkColumns(from: Reader, least: number, leastCount: number, leastLeas
   if (leastLease === 0) from.fail("column of leases", "holds a 0", "lease numbers from 1");
 }
 
-/** Up to here plain arrays are cheaper to make than five views. */
-const PLAIN_COLUMNS_MAX = 32;
+/** Where a block's columns go. */
+interface Columns {
+  readonly first: Float64Array | number[];
+  readonly count: Uint32Array | Uint16Array | number[];
+  readonly attempt: Uint8Array | number[];
+  readonly grant: Uint16Array | number[];
+  readonly lease: Float64Array | number[];
+}
 
-function plainColumns(
+function fill(
+  { first, count, attempt, grant, lease }: Columns,
   from: Reader,
-  task: TaskId,
   size: number,
   base: number,
   leaseBase: number,
-  at: ColumnStarts,
-): SpanBlock {
-  const first: number[] = [];
-  const count: number[] = [];
-  const attempt: number[] = [];
-  const grant: number[] = [];
-  const lease: LeaseId[] = [];
-  const { firstAt, countAt, attemptAt, grantAt, leaseAt } = at;
-  const view = from.view();
-  let least = TWO_32;
-  let leastCount = TWO_32;
-  let leastLease = TWO_32;
-  for (let i = 0; i < size; i++) {
-    const offset = view.getUint32(firstAt + 4 * i, true);
-    const ranges = view.getUint16(countAt + 2 * i, true);
-    const number = view.getUint32(leaseAt + 4 * i, true);
-    if (offset < least) least = offset;
-    if (ranges < leastCount) leastCount = ranges;
-    if (number < leastLease) leastLease = number;
-    first.push(base + offset);
-    count.push(ranges);
-    attempt.push(view.getUint8(attemptAt + i));
-    grant.push(view.getUint16(grantAt + 2 * i, true));
-    lease.push((leaseBase + number) as LeaseId);
-    from.ranges += ranges;
-  }
-  checkColumns(from, least, leastCount, leastLease);
-  return { task, size, first, count, attempt, grant, lease };
-}
-
-/**
- * Typed columns are cut from a slab that blocks share: an ArrayBuffer for each would cost more
- * than the decoding. A block that is kept keeps its slab, at most SLAB_BYTES, alive.
- *
- * Blocks that nobody keeps (`decodeBriefly`) lie in a slab of their own that is used again for each
- * message: memory outside the JavaScript heap, asked for thousands of times a second, would make
- * V8 collect the whole heap every 150 ms.
- */
-const SLAB_BYTES = 64 * 1024;
-const SPAN_BYTES = 21;
-let slab = new ArrayBuffer(SLAB_BYTES);
-let slabUsed = 0;
-let claimed = slab;
-const briefSlab = new ArrayBuffer(SLAB_BYTES);
-let briefUsed = 0;
-let isBrief = false;
-
-/** Whether blocks read from now on may be overwritten by those of the next message. */
-export function readBriefly(brief: boolean): void {
-  isBrief = brief;
-  briefUsed = 0;
-}
-
-function typedColumns(
-  from: Reader,
-  task: TaskId,
-  size: number,
-  base: number,
-  leaseBase: number,
-  at: ColumnStarts,
-): SpanBlock {
-  const need = (SPAN_BYTES * size + 7) & ~7;
-  const start = claim(need);
-  const buffer = claimed;
-  const first = new Float64Array(buffer, start, size);
-  const lease = new Float64Array(buffer, start + 8 * size, size);
-  const count = new Uint16Array(buffer, start + 16 * size, size);
-  const grant = new Uint16Array(buffer, start + 18 * size, size);
-  const attempt = new Uint8Array(buffer, start + 20 * size, size);
-  const { firstAt, countAt, attemptAt, grantAt, leaseAt } = at;
+  { firstAt, countAt, attemptAt, grantAt, leaseAt }: ColumnStarts,
+): void {
   const view = from.view();
   let least = TWO_32;
   let leastCount = TWO_32;
@@ -300,25 +244,46 @@ function typedColumns(
     if (number < leastLease) leastLease = number;
     first[i] = base + offset;
     count[i] = ranges;
+    attempt[i] = view.getUint8(attemptAt + i);
+    grant[i] = view.getUint16(grantAt + 2 * i, true);
     lease[i] = leaseBase + number;
     sum += ranges;
   }
-  const grants = new Uint8Array(buffer, start + 18 * size, 2 * size);
-  grants.set(from.bytes.subarray(grantAt, grantAt + 2 * size));
-  attempt.set(from.bytes.subarray(attemptAt, attemptAt + size));
   from.ranges += sum;
   checkColumns(from, least, leastCount, leastLease);
-  const leases = lease as ArrayLike<number> as ArrayLike<LeaseId>;
-  return { task, size, first, count, attempt, grant, lease: leases };
+}
+
+/** Up to here plain arrays are cheaper to make than five views. */
+const PLAIN_COLUMNS_MAX = 32;
+
+function plainColumns(): Columns {
+  return { first: [], count: [], attempt: [], grant: [], lease: [] };
+}
+
+/**
+ * Typed columns are cut from a slab that blocks share: an ArrayBuffer for each would cost more
+ * than the decoding. A block that is kept keeps its slab, at most SLAB_BYTES, alive.
+ */
+const SLAB_BYTES = 64 * 1024;
+const SPAN_BYTES = 21;
+let slab = new ArrayBuffer(SLAB_BYTES);
+let slabUsed = 0;
+let claimed = slab;
+
+function typedColumns(size: number): Columns {
+  const start = claim((SPAN_BYTES * size + 7) & ~7);
+  const buffer = claimed;
+  return {
+    first: new Float64Array(buffer, start, size),
+    lease: new Float64Array(buffer, start + 8 * size, size),
+    count: new Uint16Array(buffer, start + 16 * size, size),
+    grant: new Uint16Array(buffer, start + 18 * size, size),
+    attempt: new Uint8Array(buffer, start + 20 * size, size),
+  };
 }
 
 /** Sets `claimed` to a buffer with `need` bytes free (a multiple of 8) and returns where. */
 function claim(need: number): number {
-  if (isBrief && briefUsed + need <= SLAB_BYTES) {
-    claimed = briefSlab;
-    briefUsed += need;
-    return briefUsed - need;
-  }
   if (need > SLAB_BYTES / 4) {
     claimed = new ArrayBuffer(need);
     return 0;
@@ -331,4 +296,37 @@ function claim(need: number): number {
   slabUsed += need;
   claimed = slab;
   return start;
+}
+
+/**
+ * Columns of blocks that nobody keeps (`decodeBriefly`), used again for each message: memory outside
+ * the JavaScript heap, asked for thousands of times a second, makes V8 collect the whole heap every
+ * 150 ms; and whoever reads them meets one kind of array only. They are longer than their blocks.
+ */
+class BriefColumns {
+  readonly first = new Float64Array(BRIEF_SPANS);
+  readonly count = new Uint32Array(BRIEF_SPANS);
+  readonly attempt = new Uint8Array(BRIEF_SPANS);
+  readonly grant = new Uint16Array(BRIEF_SPANS);
+  readonly lease = new Float64Array(BRIEF_SPANS);
+}
+
+const BRIEF_SPANS = 1024;
+/** 23 kB each. */
+const BRIEF_BLOCKS_MAX = 32;
+const briefColumns: BriefColumns[] = [];
+let briefUsed = 0;
+let isBrief = false;
+
+/** Whether blocks read from now on may be overwritten by those of the next message. */
+export function readBriefly(brief: boolean): void {
+  isBrief = brief;
+  briefUsed = 0;
+}
+
+/** null: the block is too long, or its message has too many. */
+function nextBrief(size: number): BriefColumns | null {
+  if (size > BRIEF_SPANS || briefUsed === BRIEF_BLOCKS_MAX) return null;
+  if (briefUsed === briefColumns.length) briefColumns.push(new BriefColumns());
+  return briefColumns[briefUsed++] as BriefColumns;
 }

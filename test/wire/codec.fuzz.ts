@@ -8,7 +8,13 @@ import fc from "fast-check";
 import { unpack } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { JumboError, SeededRandom } from "../../src/base/index.ts";
-import { decodePayload, encodeFrame, MESSAGE, type Message } from "../../src/wire/index.ts";
+import {
+  decodeBriefly,
+  decodePayload,
+  encodeFrame,
+  MESSAGE,
+  type Message,
+} from "../../src/wire/index.ts";
 import { toJson } from "../vectors/json.ts";
 import { sided } from "./arbitraries.ts";
 import { mutate } from "./mutate.ts";
@@ -40,6 +46,8 @@ describe("codec", () => {
       fc.property(sided, ({ from, message }) => {
         const payload = encodeFrame(message).subarray(4);
         expect(toJson(decodePayload(payload, from))).toEqual(toJson(message));
+        const brief = encodeFrame(decodeBriefly(payload, from)).subarray(4);
+        expect(Buffer.compare(brief, payload)).toBe(0);
         const items = unpack(payload) as unknown[];
         const { type } = message;
         expect(items[0]).toBe(MESSAGE[type]);

@@ -118,7 +118,7 @@ describe("decodePayload", () => {
     const high = payloadOf({ type: "started", spans: [singles(2_000_000, 500)] });
     const kept = decodePayload(low, "pilot");
     const brief = decodeBriefly(low, "pilot");
-    expect(brief).toEqual(kept);
+    expect(encodeFrame(brief)).toEqual(encodeFrame(kept));
     decodeBriefly(high, "pilot");
     expect(first(brief)?.[0]).toBe(2_000_000);
     expect(first(kept)?.[0]).toBe(1_000_000);
@@ -127,7 +127,7 @@ describe("decodePayload", () => {
     decodeBriefly(high, "pilot");
     expect(first(after)?.[0]).toBe(1_000_000);
     const large = payloadOf({ type: "started", spans: [scattered(65_536)] });
-    expect(decodeBriefly(large, "pilot")).toEqual(decodePayload(large, "pilot"));
+    expect(encodeFrame(decodeBriefly(large, "pilot")).subarray(4)).toEqual(large);
   });
 
   it("counts spans over all blocks of a message", () => {
