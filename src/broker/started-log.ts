@@ -8,6 +8,9 @@ import type { LeaseId, TaskId } from "../base/index.ts";
 import { type Ledger, STATE } from "../ledger/index.ts";
 
 const COMPACT_FROM = 256;
+/** One entry: task, lease, first range, count, milliseconds. */
+const FIELDS = 5;
+const CAPACITY_AT_FIRST = 32;
 
 /** A started range. */
 export interface Started {
@@ -19,30 +22,36 @@ export interface Started {
 
 export class StartedLog {
   readonly #ledger: Ledger;
-  #tasks: number[] = [];
-  #leases: number[] = [];
-  #firsts: number[] = [];
-  #counts: number[] = [];
-  #atMs: number[] = [];
+  /** Entries one behind the other: arrays of JavaScript are cut and grown again at each compaction. */
+  #cells = NO_CELLS;
+  #size = 0;
   #compactAt = COMPACT_FROM;
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
   }
 
+  /** Entries kept, of open leases and of such as have ended since the last compaction. */
+  get size(): number {
+    return this.#size;
+  }
+
   add(task: number, lease: number, first: number, count: number, nowMs: number): void {
-    if (this.#tasks.length >= this.#compactAt) this.#compact();
-    this.#tasks.push(task);
-    this.#leases.push(lease);
-    this.#firsts.push(first);
-    this.#counts.push(count);
-    this.#atMs.push(nowMs);
+    if (this.#size >= this.#compactAt) this.#compact();
+    const at = this.#size++ * FIELDS;
+    if (at === this.#cells.length) this.#grow();
+    const cells = this.#cells;
+    cells[at] = task;
+    cells[at + 1] = lease;
+    cells[at + 2] = first;
+    cells[at + 3] = count;
+    cells[at + 4] = nowMs;
   }
 
   /** When it started; -1: not in the log. */
   find(lease: number, range: number): number {
-    const i = this.#indexOf(lease, range);
-    return i < 0 ? -1 : (this.#atMs[i] as number);
+    const at = this.#cellOf(lease, range);
+    return at < 0 ? -1 : this.#cells[at + 4]!;
   }
 
   /** What runs now. */
@@ -65,49 +74,54 @@ export class StartedLog {
       if (ends(task, lease, range)) found.push({ task, lease, range, atMs });
     });
     for (const { task, lease, range, atMs } of found) {
-      const i = this.#indexOf(lease, range);
-      const first = this.#firsts[i] as number;
-      const behind = first + (this.#counts[i] as number) - range - 1;
-      this.#counts[i] = range - first;
+      const at = this.#cellOf(lease, range);
+      const first = this.#cells[at + 2]!;
+      const behind = first + this.#cells[at + 3]! - range - 1;
+      this.#cells[at + 3] = range - first;
       if (behind > 0) this.add(task, lease, range + 1, behind, atMs);
     }
     return found;
   }
 
-  #indexOf(lease: number, range: number): number {
-    for (let i = this.#leases.length - 1; i >= 0; i--) {
-      if (this.#leases[i] !== lease) continue;
-      const offset = range - (this.#firsts[i] as number);
-      if (offset >= 0 && offset < (this.#counts[i] as number)) return i;
+  /** First cell of the newest entry that has the range; -1: none. */
+  #cellOf(lease: number, range: number): number {
+    const cells = this.#cells;
+    for (let at = (this.#size - 1) * FIELDS; at >= 0; at -= FIELDS) {
+      if (cells[at + 1] !== lease) continue;
+      const offset = range - cells[at + 2]!;
+      if (offset >= 0 && offset < cells[at + 3]!) return at;
     }
     return -1;
   }
 
   #forEach(visit: (task: TaskId, lease: LeaseId, range: number, atMs: number) => void): void {
-    for (let i = 0; i < this.#tasks.length; i++) {
-      const first = this.#firsts[i] as number;
-      for (let k = 0; k < (this.#counts[i] as number); k++) {
-        const lease = this.#leases[i] as LeaseId;
-        visit(this.#tasks[i] as TaskId, lease, first + k, this.#atMs[i] as number);
-      }
+    const cells = this.#cells;
+    for (let at = 0; at < this.#size * FIELDS; at += FIELDS) {
+      const [task, lease] = [cells[at] as TaskId, cells[at + 1] as LeaseId];
+      const first = cells[at + 2]!;
+      const end = first + cells[at + 3]!;
+      for (let range = first; range < end; range++) visit(task, lease, range, cells[at + 4]!);
     }
   }
 
-  /** Drops what belongs to leases that have ended. */
+  #grow(): void {
+    const larger = new Float64Array(Math.max(CAPACITY_AT_FIRST * FIELDS, 2 * this.#cells.length));
+    larger.set(this.#cells);
+    this.#cells = larger;
+  }
+
+  /** Drops what belongs to leases that have ended, and ranges that were taken out. */
   #compact(): void {
+    const cells = this.#cells;
     let kept = 0;
-    for (let i = 0; i < this.#tasks.length; i++) {
-      if (this.#ledger.lease(this.#leases[i] as LeaseId) === undefined) continue;
-      this.#tasks[kept] = this.#tasks[i] as number;
-      this.#leases[kept] = this.#leases[i] as number;
-      this.#firsts[kept] = this.#firsts[i] as number;
-      this.#counts[kept] = this.#counts[i] as number;
-      this.#atMs[kept] = this.#atMs[i] as number;
-      kept++;
+    for (let at = 0; at < this.#size * FIELDS; at += FIELDS) {
+      if (cells[at + 3] === 0) continue;
+      if (this.#ledger.lease(cells[at + 1] as LeaseId) === undefined) continue;
+      cells.copyWithin(FIELDS * kept++, at, at + FIELDS);
     }
-    for (const column of [this.#tasks, this.#leases, this.#firsts, this.#counts, this.#atMs]) {
-      column.length = kept;
-    }
+    this.#size = kept;
     this.#compactAt = Math.max(COMPACT_FROM, 2 * kept);
   }
 }
+
+const NO_CELLS = new Float64Array(0);
