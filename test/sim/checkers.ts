@@ -18,6 +18,8 @@ import type { RangeColumns, TaskView } from "../../src/broker/index.ts";
 import { Outside, type OutsideTask } from "./outside.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
+const HELD = 1;
+const RUNNING = 2;
 const DONE = 3;
 const FAILED = 4;
 const MERGED = 5;
@@ -63,17 +65,20 @@ export class Checkers {
     const task = this.outside.tasks.get(id);
     if (!task) return;
     this.outside.bundlesLost = true;
+    const reopened: number[] = [];
     for (let i = 0; i < columns.first.length; i++) {
       const state = columns.state[i];
       if (columns.bundle[i] !== bundle || (state !== DONE && state !== MERGED)) continue;
       const first = columns.first[i] as number;
-      for (let k = 0; k < (columns.count[i] as number); k++) this.outside.reopened(task, first + k);
+      for (let k = 0; k < (columns.count[i] as number); k++) reopened.push(first + k);
     }
+    this.outside.reopened(task, reopened);
   }
 
   /** `columnsOf` gives null for a task that the engine does not know. */
   afterRecovery(columnsOf: (task: number) => RangeColumns | null): void {
     for (const task of this.outside.tasks.values()) {
+      if (!task.acknowledged) continue;
       const columns = columnsOf(task.id);
       if (!columns) throw new Error(`I2: acknowledged task ${task.id} is gone`);
       this.#recovered(task, columns);
@@ -105,6 +110,12 @@ export class Checkers {
           if (lease !== range.done) {
             throw new Error(`I3: ${name} was acknowledged under ${range.done} and is ${lease} now`);
           }
+        }
+        const holder = this.outside.surely(task, range);
+        if (holder && (lease !== holder.lease || state !== (holder.started ? RUNNING : HELD))) {
+          throw new Error(
+            `I2: ${name} is ${state} under ${lease} after recovery, ${holder.pilot} has ${holder.lease}`,
+          );
         }
         const least = Math.max(starts[next] as number, range.attempt);
         if (attempts < least) {

@@ -150,9 +150,14 @@ export class History {
   #startEngine(): void {
     const recovered = this.#disk.open();
     const store = new MemoryStore(this.#disk, this.time, new SeededRandom(this.#random.nextU32()));
-    store.onDurable = (group) => this.checkers.hash(group.journal);
+    const { outside } = this.checkers;
+    store.mark = () => outside.mark();
+    store.onDurable = (group) => {
+      this.checkers.hash(group.journal);
+      outside.durable(this.#disk.durableMark);
+    };
     if (this.#profile.compared) store.look = () => this.#client.snapshot();
-    this.checkers.outside.engineStarts(this.#disk.durableMs);
+    outside.engineStarts();
     const core: Core = new Core(
       {
         clock: this.time,

@@ -25,8 +25,8 @@ export class Disk {
   pagesWritten = 0;
   /** Journal records cut off. */
   cut = 0;
-  /** When the newest durable group was handed over: what was decided before it is durable. */
-  durableMs = 0;
+  /** `mark` of the newest durable group: what was decided before it is durable. */
+  durableMark = 0;
   /** Where a history looks: the books as they were when that group was handed over. */
   snapshot: Snapshot | null = null;
 
@@ -73,7 +73,7 @@ export class Disk {
 
 interface Flight {
   readonly group: CommitGroup;
-  readonly fromMs: number;
+  readonly mark: number;
   readonly snapshot: Snapshot | null;
 }
 
@@ -87,6 +87,8 @@ export class MemoryStore implements Store {
   #dead = false;
   /** Called with each group that became durable, before it is acknowledged. */
   onDurable: (group: CommitGroup) => void = () => {};
+  /** Numbers the moment when a group is handed over. */
+  mark: () => number = () => 0;
   /** Looks at the books when a group is handed over. */
   look: () => Snapshot | null = () => null;
   commits = 0;
@@ -106,7 +108,7 @@ export class MemoryStore implements Store {
     const flight =
       this.#refused === group && this.#refusedFlight
         ? this.#refusedFlight
-        : { group: copyOf(group), fromMs: this.#time.nowMs, snapshot: this.look() };
+        : { group: copyOf(group), mark: this.mark(), snapshot: this.look() };
     this.#refused = null;
     this.#inFlight = flight;
     const slow = this.#random.chance(0.02);
@@ -127,7 +129,7 @@ export class MemoryStore implements Store {
 
   #land(flight: Flight): void {
     this.#disk.apply(flight.group);
-    this.#disk.durableMs = flight.fromMs;
+    this.#disk.durableMark = flight.mark;
     this.#disk.snapshot = flight.snapshot;
     this.onDurable(flight.group);
   }

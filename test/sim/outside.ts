@@ -5,18 +5,20 @@
  *   fence      lease identities only rise, over all lives (I3)
  *   exclusive  a range is not granted while a lease on it is known to be open: ended neither by its
  *              pilot's word, nor by the pilot's silence up to its deadline (I3, I7)
- *   kept       a durable, unexpired lease is not refused to the pilot that comes back with it (I2)
+ *   kept       a durable, unexpired lease is not refused to the pilot that comes back with it, and
+ *              is in the books after a crash (I2)
  *   attempts   rise above every attempt whose end was acknowledged (I4)
  *   final      what was acknowledged as done or fatal is not granted again unless it was reopened or
  *              retried (I1); failures are bounded by the task's attempts (I4)
- *   truth      a done is accepted from the newest grant only; an open lease's word is not stale or
- *              unknown (I3)
+ *   truth      a word is accepted only under a lease that may be open, and is not called stale or
+ *              unknown under one that surely is (I3)
  *   twice      a range that runs may be given to one other pilot as well; either's done counts, one
  *              of them (I3); if the first ends without one, the copy goes on in its place
  *   told       a grant's task and files are described on that connection before or with it
  *
- * A crash takes back what was not durable: what was granted after the last durable group began is
- * forgotten here too, so that only what must hold is asked for.
+ * Who holds a range is in standing.ts. A crash takes back what was not durable: every change of a
+ * standing is kept until its group is on disk, and undone at the next start if it never got there.
+ * What was acknowledged is never undone.
  */
 import type {
   EngineMessage,
@@ -26,35 +28,25 @@ import type {
   SpanBlock,
 } from "../../src/wire/index.ts";
 import { OUTCOME, VERDICT } from "../../src/wire/index.ts";
+import {
+  type End,
+  ended,
+  granted,
+  type Holder,
+  holderOf,
+  mayBeCopy,
+  NOBODY,
+  type Standing,
+  settled,
+  started,
+  type Terms,
+  unfailed,
+} from "./standing.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-export interface Terms {
-  readonly attempts: number;
-  readonly losses: number;
-}
-
-/** The last grant of a range as it was seen to leave. */
-interface Granted {
-  readonly lease: number;
-  readonly pilot: string;
-  readonly atMs: number;
-  open: boolean;
-  /** Its pilot has said so. */
-  started: boolean;
-  /** The other of two that run it has reported it done, or may have: its word may be stale. */
-  contested: boolean;
-  /** Not open as far as may be asked for, but the engine may have it still. */
-  uncertain: boolean;
-}
-
 export interface OutsideRange {
-  granted: Granted | null;
-  /** Lease of the last grant before the task was known here, whose fate is not known; else 0. */
-  readonly early: number;
-  /** A second grant while the first one runs. */
-  copy: Granted | null;
-  /** Both leases of the newest pair. */
-  twins: readonly number[];
+  standing: Standing;
+  /** Grants that may have been second ones of a running range. */
   copies: number;
   /** Lease of the acknowledged done, 0 without one. */
   done: number;
@@ -63,11 +55,16 @@ export interface OutsideRange {
   /** Highest attempt whose end was acknowledged. */
   attempt: number;
   reopened: number;
+  /** Which of the engine's reopenings was its last. */
+  reopenedAt: number;
 }
 
 export interface OutsideTask {
   readonly id: number;
+  readonly name: string;
   readonly terms: Terms;
+  /** Its submit was; grants may leave before. */
+  acknowledged: boolean;
   ranges: number;
   retries: number;
   /** Cancel was asked; what follows may go either way until `cancelled`. */
@@ -82,9 +79,13 @@ interface Word {
   readonly outcome: number;
   /** Retries asked for when it was heard: a later one undoes what it says before the verdict. */
   readonly retries: number;
-  /** Ranges of the span whose lease was open when the word came. */
+  /** Reopenings when it was heard: a later one undoes it too. */
+  readonly reopenings: number;
+  /** Ranges of the span whose lease was surely open when the word came. */
   readonly open: ReadonlySet<number>;
-  /** Of these, ranges that were running under another lease too. */
+  /** Ranges whose lease may have been open then, these among them. */
+  readonly maybe: ReadonlySet<number>;
+  /** Of these, ranges that may have been running under another lease first. */
   readonly asCopy: ReadonlySet<number>;
 }
 
@@ -107,8 +108,14 @@ export class Outside {
   readonly #graceMs: number;
   readonly #peers = new Map<number, Peer>();
   readonly #deadlines = new Map<string, number>();
-  /** Newest grants of tasks whose submit is not acknowledged yet: `task/range`. */
-  readonly #early = new Map<string, Granted>();
+  /** When a pilot was last heard, or the engine ended, after the pilot's deadline. */
+  readonly #lapses = new Map<string, number>();
+  /** What tasks were submitted as, by name. */
+  readonly #submitted = new Map<string, { ranges: number; terms: Terms }>();
+  /** Changes that are not known to be on disk, from number `#changesFrom` on. */
+  readonly #changes: { range: OutsideRange; before: Standing }[] = [];
+  #changesFrom = 0;
+  #reopenings = 0;
   #lastLease = 0;
   /** Second grants of running ranges that were seen. */
   copies = 0;
@@ -119,12 +126,20 @@ export class Outside {
     this.#graceMs = Math.min(options.disconnectGraceMs, options.leaseTermMs);
   }
 
-  task(id: number, ranges: number, terms: Terms): OutsideTask {
+  /** A submit is under way: the engine may grant before it answers. */
+  submits(name: string, ranges: number, terms: Terms): void {
+    this.#submitted.set(name, { ranges, terms });
+  }
+
+  /** The engine knows the task; a number that a crash took back may come again. */
+  task(id: number, name: string, ranges: number, terms: Terms): OutsideTask {
     let task = this.tasks.get(id);
-    if (!task) {
+    if (task?.name !== name) {
       task = {
         id,
+        name,
         terms,
+        acknowledged: false,
         ranges,
         retries: 0,
         cancelAsked: false,
@@ -139,48 +154,79 @@ export class Outside {
   range(task: OutsideTask, index: number): OutsideRange {
     let range = task.seen.get(index);
     if (!range) {
-      const key = `${task.id}/${index}`;
-      const early = this.#early.get(key)?.lease ?? 0;
-      this.#early.delete(key);
       range = {
-        granted: null,
-        early,
-        copy: null,
-        twins: [],
+        standing: NOBODY,
         copies: 0,
         done: 0,
         fatal: false,
         failures: 0,
         attempt: 0,
         reopened: 0,
+        reopenedAt: 0,
       };
       task.seen.set(index, range);
     }
     return range;
   }
 
+  /** What is decided from now on is not in the group that is handed over now. */
+  mark(): number {
+    return this.#changesFrom + this.#changes.length;
+  }
+
+  /** Everything before `mark` is on disk. */
+  durable(mark: number): void {
+    this.#changes.splice(0, mark - this.#changesFrom);
+    this.#changesFrom = Math.max(mark, this.#changesFrom);
+  }
+
   /** A life ends: leases past their deadline may have expired before. */
   engineDied(): void {
     for (const [pilot, deadlineMs] of this.#deadlines) {
-      if (deadlineMs <= this.#time.nowMs) this.#endAll(pilot, () => true, true);
+      if (deadlineMs <= this.#time.nowMs) this.#lapses.set(pilot, this.#time.nowMs);
     }
   }
 
-  /** A new life: what was granted at or after `durableMs` may never have happened. */
-  engineStarts(durableMs: number): void {
+  /** A new life, in which nothing has happened that is not on disk. */
+  engineStarts(): void {
     this.#peers.clear();
     for (const pilot of this.#deadlines.keys()) {
       this.#deadlines.set(pilot, this.#time.nowMs + this.#termMs);
     }
-    for (const [key, granted] of this.#early) {
-      if (granted.atMs >= durableMs) this.#early.delete(key);
-    }
-    for (const task of this.tasks.values()) {
-      for (const range of task.seen.values()) {
-        if (range.copy && range.copy.atMs >= durableMs) range.copy = null;
-        if (range.granted && range.granted.atMs >= durableMs) range.granted = null;
-      }
-    }
+    for (const { range, before } of this.#changes.reverse()) range.standing = before;
+    this.#changesFrom = this.mark();
+    this.#changes.length = 0;
+  }
+
+  /** The range's only holder, if it surely has one: the books must say so too. */
+  surely(task: OutsideTask, range: OutsideRange): Holder | null {
+    this.#settle(task, range);
+    const { holders } = range.standing;
+    const [only] = holders;
+    return holders.length === 1 && only?.sure && !task.cancelAsked ? only : null;
+  }
+
+  #stand(range: OutsideRange, standing: Standing): void {
+    if (range.standing === standing) return;
+    this.#changes.push({ range, before: range.standing });
+    range.standing = standing;
+  }
+
+  #settle(task: OutsideTask, range: OutsideRange): void {
+    if (range.standing.holders.length === 0) return;
+    this.#stand(range, settled(range.standing, this.#hasLapsed, task.terms));
+  }
+
+  readonly #hasLapsed = (holder: Holder): boolean =>
+    this.#isPast(holder) || holder.atMs < (this.#lapses.get(holder.pilot) ?? 0);
+
+  readonly #isPast = (holder: Holder): boolean =>
+    this.#time.nowMs >= (this.#deadlines.get(holder.pilot) ?? 0);
+
+  #renew(pilot: string, forMs: number): void {
+    const { nowMs } = this.#time;
+    if (nowMs >= (this.#deadlines.get(pilot) ?? nowMs)) this.#lapses.set(pilot, nowMs);
+    this.#deadlines.set(pilot, nowMs + forMs);
   }
 
   // -- what the engine hears ---------------------------------------------------------------------
@@ -192,7 +238,7 @@ export class Outside {
     }
     const peer = this.#peers.get(connection);
     if (!peer) return;
-    this.#deadlines.set(peer.pilot, this.#time.nowMs + this.#termMs);
+    this.#renew(peer.pilot, this.#termMs);
     if (message.type === "started") this.#started(message.spans);
     if (message.type === "exchange") this.#exchange(peer, message);
     if (message.type === "bye") {
@@ -204,7 +250,7 @@ export class Outside {
   closed(connection: number): void {
     const peer = this.#peers.get(connection);
     this.#peers.delete(connection);
-    if (peer) this.#deadlines.set(peer.pilot, this.#time.nowMs + this.#graceMs);
+    if (peer) this.#renew(peer.pilot, this.#graceMs);
   }
 
   /** The engine ended the connection by itself: deadlines stay. */
@@ -214,8 +260,11 @@ export class Outside {
 
   #started(spans: readonly SpanBlock[]): void {
     eachRange(spans, (block, at, index) => {
-      const granted = this.tasks.get(block.task)?.seen.get(index)?.granted;
-      if (granted && granted.lease === block.lease[at]) granted.started = true;
+      const task = this.tasks.get(block.task);
+      const range = task?.seen.get(index);
+      if (!task || !range) return;
+      this.#settle(task, range);
+      this.#stand(range, started(range.standing, block.lease[at] as number));
     });
   }
 
@@ -223,27 +272,21 @@ export class Outside {
     const pilot = hello.pilotId;
     const listed = new Set<string>();
     const mustKeep = new Set<string>();
-    const { nowMs } = this.#time;
-    const inTime = nowMs < (this.#deadlines.get(pilot) ?? 0);
+    this.#renew(pilot, this.#termMs);
     eachRange(hello.held, (block, at, index) => {
-      const key = `${block.task}/${index}/${block.lease[at]}`;
+      const lease = block.lease[at] as number;
+      const key = `${block.task}/${index}/${lease}`;
       listed.add(key);
       const task = this.tasks.get(block.task);
       const range = task?.seen.get(index);
-      const granted = grantOf(range, block.lease[at] as number);
-      // Of a range with two grants, the loss of the other one may have been its last.
-      const safe = granted?.open === true && !granted.contested && range?.copies === 0;
-      const mine = safe && granted.pilot === pilot;
-      if (mine && inTime && !task?.cancelAsked) mustKeep.add(key);
+      if (!task || !range) return;
+      this.#settle(task, range);
+      const holder = holderOf(range.standing, lease);
+      const isMine = holder?.sure === true && holder.pilot === pilot;
+      if (isMine && !task.cancelAsked) mustKeep.add(key);
     });
-    // Past its deadline it may have lost them, or not: nothing can be asked for.
-    this.#endAll(
-      pilot,
-      (task, index, lease) => !inTime || !listed.has(`${task}/${index}/${lease}`),
-      !inTime,
-    );
+    this.#endAll(pilot, (task, index, lease) => !listed.has(`${task}/${index}/${lease}`));
     for (const [other, peer] of this.#peers) if (peer.pilot === pilot) this.#peers.delete(other);
-    this.#deadlines.set(pilot, nowMs + this.#termMs);
     this.#peers.set(connection, {
       pilot,
       words: new Map(),
@@ -253,20 +296,16 @@ export class Outside {
     });
   }
 
-  #endAll(
-    pilot: string,
-    ends: (task: number, index: number, lease: number) => boolean,
-    uncertain = false,
-  ): void {
+  /** What its pilot does not hold any more returns, or is lost if it had started. */
+  #endAll(pilot: string, ends: (task: number, index: number, lease: number) => boolean): void {
     for (const task of this.tasks.values()) {
       for (const [index, range] of task.seen) {
-        for (const granted of [range.granted, range.copy]) {
-          if (granted?.open && granted.pilot === pilot && ends(task.id, index, granted.lease)) {
-            granted.open = false;
-            granted.uncertain = uncertain;
-          }
+        for (const holder of range.standing.holders) {
+          if (holder.pilot !== pilot || !ends(task.id, index, holder.lease)) continue;
+          this.#settle(task, range);
+          const end = holder.started ? "lost" : "returned";
+          this.#stand(range, ended(range.standing, holder.lease, end, task.terms));
         }
-        promote(range);
       }
     }
   }
@@ -275,36 +314,44 @@ export class Outside {
     if (message.reports.length === 0) return;
     const words: Word[] = [];
     for (const { spans, outcome } of message.reports) {
-      const task = this.tasks.get(spans.task);
       for (let i = 0; i < spans.size; i++) {
-        const first = spans.first[i] as number;
-        const count = spans.count[i] as number;
-        const lease = spans.lease[i] as number;
-        const open = new Set<number>();
-        const asCopy = new Set<number>();
-        for (let index = first; task && index < first + count; index++) {
-          const range = task.seen.get(index);
-          const granted = grantOf(range, lease);
-          if (!range || !granted?.open) continue;
-          granted.open = false;
-          // What is contested may be done by the other one.
-          if (!granted.contested) open.add(index);
-          if (granted === range.copy) asCopy.add(index);
-          const other = granted === range.copy ? range.granted : range.copy;
-          if (outcome === OUTCOME.done && other?.open) {
-            other.contested = true;
-            range.granted = other;
-            range.copy = null;
-          }
-          promote(range);
-        }
-        const span = { first, count, lease, attempt: spans.attempt[i] as number };
-        words.push({ task, span, outcome, retries: task?.retries ?? 0, open, asCopy });
+        const span = {
+          first: spans.first[i] as number,
+          count: spans.count[i] as number,
+          lease: spans.lease[i] as number,
+          attempt: spans.attempt[i] as number,
+        };
+        words.push(this.#word(spans.task, span, outcome));
       }
     }
     const queue = peer.words.get(message.sequence);
     if (queue) queue.push(words);
     else peer.words.set(message.sequence, [words]);
+  }
+
+  #word(id: number, span: Word["span"], outcome: number): Word {
+    const task = this.tasks.get(id);
+    const open = new Set<number>();
+    const maybe = new Set<number>();
+    const asCopy = new Set<number>();
+    const { first, count, lease } = span;
+    for (let index = first; task && index < first + count; index++) {
+      const range = task.seen.get(index);
+      if (!range) continue;
+      this.#settle(task, range);
+      const { standing } = range;
+      const holder = holderOf(standing, lease);
+      if (!holder) continue;
+      maybe.add(index);
+      if (holder.sure) open.add(index);
+      if (mayBeCopy(standing, lease)) asCopy.add(index);
+      const after = ended(standing, lease, ENDS[outcome] as End, task.terms);
+      // A done into a lost bundle is refused and charged as a loss.
+      const charge = outcome === OUTCOME.done && this.bundlesLost ? 1 : 0;
+      this.#stand(range, { ...after, losses: after.losses + charge });
+    }
+    const retries = task?.retries ?? 0;
+    return { task, span, outcome, retries, reopenings: this.#reopenings, open, maybe, asCopy };
   }
 
   // -- what the engine says ----------------------------------------------------------------------
@@ -318,6 +365,12 @@ export class Outside {
         if (peer.mustKeep.has(key)) {
           throw new Error(`I2: ${peer.pilot} came back in time and was refused ${key}`);
         }
+        // Nothing counts any more under what the engine itself calls ended.
+        const task = this.tasks.get(block.task);
+        const range = task?.seen.get(index);
+        if (!task || !range) return;
+        const lease = block.lease[at] as number;
+        this.#stand(range, ended(range.standing, lease, "returned", task.terms));
       });
       peer.mustKeep.clear();
       this.#grant(peer, message.grant);
@@ -326,7 +379,12 @@ export class Outside {
   }
 
   #grant(peer: Peer, grant: GrantBody): void {
-    for (const info of grant.tasks) peer.tasks.add(info.task);
+    for (const info of grant.tasks) {
+      peer.tasks.add(info.task);
+      const known = this.#submitted.get(info.name);
+      if (!known) throw new Error(`told: task ${info.name} was granted and never submitted`);
+      this.task(info.task, info.name, known.ranges, known.terms);
+    }
     for (const file of grant.files) {
       const known = peer.files.get(file.task) ?? [];
       peer.files.set(file.task, known);
@@ -343,25 +401,9 @@ export class Outside {
         }
         this.#lastLease = lease;
       }
-      // A task whose submit is not acknowledged is not known here yet.
-      const task = this.tasks.get(block.task);
-      eachRange([block], (_, at, index) => {
-        if (task) this.#granted(peer, task, block, at, index);
-        else this.#early.set(`${block.task}/${index}`, this.#grantTo(peer, block, at));
-      });
+      const task = this.tasks.get(block.task) as OutsideTask;
+      eachRange([block], (_, at, index) => this.#granted(peer, task, block, at, index));
     }
-  }
-
-  #grantTo({ pilot }: Peer, block: SpanBlock, at: number): Granted {
-    return {
-      lease: block.lease[at] as number,
-      pilot,
-      atMs: this.#time.nowMs,
-      open: true,
-      started: false,
-      contested: false,
-      uncertain: false,
-    };
   }
 
   #granted(peer: Peer, task: OutsideTask, block: SpanBlock, at: number, index: number): void {
@@ -375,41 +417,29 @@ export class Outside {
     }
     if (task.cancelled) throw new Error(`I2: range ${name} of a cancelled task was granted`);
     if (range.done !== 0) throw new Error(`I1: range ${name} is done and was granted again`);
-    if (range.fatal) throw new Error(`I1: range ${name} had failed for good and was granted again`);
+    if (range.fatal || range.failures >= failuresMax(task, range)) {
+      throw new Error(`I1: range ${name} had failed for good and was granted again`);
+    }
     if (attempt <= range.attempt) {
       throw new Error(`I4: attempt ${attempt} of ${name} is granted after ${range.attempt} ended`);
     }
-    const granted = this.#grantTo(peer, block, at);
-    const { lease } = granted;
-    for (const one of [range.granted, range.copy]) {
-      if (one && nowMs >= (this.#deadlines.get(one.pilot) ?? 0)) one.open = false;
+    this.#settle(task, range);
+    const holder: Holder = {
+      lease: block.lease[at] as number,
+      pilot: peer.pilot,
+      atMs: nowMs,
+      started: false,
+      sure: true,
+      lapsed: false,
+    };
+    try {
+      this.#stand(range, granted(range.standing, holder, this.#isPast, task.terms));
+    } catch (error) {
+      throw new Error(`${(error as Error).message} when ${name} was granted at ${nowMs}`);
     }
-    promote(range);
-    const before = range.granted;
-    if (before?.open) {
-      const deadlineMs = this.#deadlines.get(before.pilot) ?? 0;
-      if (before.started && before.pilot !== peer.pilot && !range.copy?.open) {
-        range.copy = granted;
-        range.twins = [before.lease, lease];
-        range.copies++;
-        this.copies++;
-        return;
-      }
-      if (nowMs < deadlineMs && !before.contested) {
-        throw new Error(
-          `I7: range ${name} is granted at ${nowMs} although ${before.pilot} has it until ${deadlineMs}`,
-        );
-      }
-    }
-    range.granted = granted;
-    range.copy = null;
-    // The engine may still have had a lease of which nobody here can say so: then it is a copy.
-    const unsure = before ? (before.uncertain && before.started ? before.lease : 0) : range.early;
-    // What became of an early grant nobody here knows, whatever copies have come and gone since.
-    const open = [range.early, unsure].filter((one, i, all) => one > 0 && all.indexOf(one) === i);
-    range.twins = open.length > 0 ? [...open, lease] : [];
-    granted.contested = unsure > 0;
-    if (unsure > 0) range.copies++;
+    const { holders } = range.standing;
+    if (holders.length > 1) range.copies++;
+    if (holders.length > 1 && holders[0]?.sure) this.copies++;
   }
 
   #verdicts(peer: Peer, sequence: number, runs: readonly number[]): void {
@@ -442,17 +472,22 @@ export class Outside {
     if (refused && word.open.has(index) && !this.bundlesLost && !task.cancelAsked) {
       throw new Error(`truth: the word of open lease ${lease} on ${name} has verdict ${verdict}`);
     }
-    const counts = verdict === VERDICT.accepted || verdict === VERDICT.duplicate;
-    if (!counts) return;
+    const accepted = verdict === VERDICT.accepted;
+    if (accepted && !word.maybe.has(index)) {
+      throw new Error(`I3: a word on ${name} under ${lease} counts, which had ended`);
+    }
+    if (!accepted && verdict !== VERDICT.duplicate) return;
     if (word.outcome === OUTCOME.returned) return;
-    if (verdict === VERDICT.accepted) range.attempt = Math.max(range.attempt, attempt);
-    if (word.outcome === OUTCOME.done) this.#done(task, range, name, lease);
+    if (accepted) range.attempt = Math.max(range.attempt, attempt);
+    if (word.outcome === OUTCOME.done && range.reopenedAt <= word.reopenings) {
+      this.#done(task, range, name, lease);
+    }
     // A copy's bad end is its own: the range goes on under the first lease.
-    if (verdict !== VERDICT.accepted || word.asCopy.has(index)) return;
+    if (!accepted || word.asCopy.has(index)) return;
     if (word.outcome === OUTCOME.fatal && word.retries === task.retries) range.fatal = true;
     if (word.outcome === OUTCOME.failed) {
       range.failures++;
-      const most = task.terms.attempts * (1 + task.retries) + range.reopened;
+      const most = failuresMax(task, range);
       if (range.failures > most) {
         throw new Error(`I4: ${range.failures} failures of ${name} counted, ${most} are allowed`);
       }
@@ -460,14 +495,8 @@ export class Outside {
   }
 
   #done(task: OutsideTask, range: OutsideRange, name: string, lease: number): void {
-    if (range.reopened > 0 && range.granted?.lease !== lease) return;
     if (range.done !== 0 && range.done !== lease) {
       throw new Error(`I3: ${name} was acknowledged under ${range.done} and again under ${lease}`);
-    }
-    const newest = range.granted;
-    const isTwin = range.twins.includes(lease);
-    if (newest && newest.lease !== lease && range.done === 0 && !isTwin) {
-      throw new Error(`I3: a done of ${name} under ${lease} counts after grant ${newest.lease}`);
     }
     if (task.cancelled && range.done === 0) {
       throw new Error(`I2: a done of ${name} counts after its task was cancelled`);
@@ -477,29 +506,35 @@ export class Outside {
 
   retryAsked(task: OutsideTask): void {
     task.retries++;
-    for (const range of task.seen.values()) range.fatal = false;
+    for (const range of task.seen.values()) {
+      range.fatal = false;
+      this.#stand(range, unfailed(range.standing, task.terms));
+    }
   }
 
-  /** The engine undoes an acknowledged done. */
-  reopened(task: OutsideTask, index: number): void {
-    const range = this.range(task, index);
-    range.done = 0;
-    range.reopened++;
+  /** The engine undoes acknowledged dones: of these ranges, all at once. */
+  reopened(task: OutsideTask, indices: readonly number[]): void {
+    this.#reopenings++;
+    for (const index of indices) {
+      const range = this.range(task, index);
+      range.done = 0;
+      range.reopened++;
+      range.reopenedAt = this.#reopenings;
+    }
   }
 }
 
-/** The grant of a range that has this lease. */
-function grantOf(range: OutsideRange | undefined, lease: number): Granted | null {
-  if (range?.granted?.lease === lease) return range.granted;
-  return range?.copy?.lease === lease ? range.copy : null;
-}
+const ENDS: Readonly<Record<number, End>> = {
+  [OUTCOME.done]: "done",
+  [OUTCOME.failed]: "failed",
+  [OUTCOME.fatal]: "fatal",
+  [OUTCOME.lost]: "lost",
+  [OUTCOME.returned]: "returned",
+};
 
-/** The first of two has ended without a done: the copy is the range's grant now. */
-function promote(range: OutsideRange): void {
-  if (range.copy && !range.copy.open) range.copy = null;
-  if (range.granted?.open || !range.copy) return;
-  range.granted = range.copy;
-  range.copy = null;
+/** So many accepted failures end a range, whenever they were retried. */
+function failuresMax(task: OutsideTask, range: OutsideRange): number {
+  return task.terms.attempts * (1 + task.retries) + range.reopened;
 }
 
 function eachRange(

@@ -83,12 +83,15 @@ export class SimClient {
   /** A client repeats its submit until it is acknowledged; the name makes it one task. */
   submit(task: SimTask): void {
     if (task.extended || task.extendingTo > 0) return;
+    const { outside } = this.#world.checkers;
+    const { name } = task.spec;
+    outside.submits(name, task.ranges, task.spec);
     this.ask("submit", { spec: task.spec, files: task.files }, ({ task: id, existed }) => {
       if (task.id !== 0 && (!existed || task.id !== id)) {
         throw new Error(`I2: acknowledged task ${task.id} came back as ${id}`);
       }
       task.id = id;
-      this.#world.checkers.outside.task(id, task.ranges, task.spec);
+      outside.task(id, name, task.ranges, task.spec).acknowledged = true;
     });
   }
 
