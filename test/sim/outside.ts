@@ -365,11 +365,13 @@ export class Outside {
         if (peer.mustKeep.has(key)) {
           throw new Error(`I2: ${peer.pilot} came back in time and was refused ${key}`);
         }
-        // Nothing counts any more under what the engine itself calls ended.
         const task = this.tasks.get(block.task);
         const range = task?.seen.get(index);
         if (!task || !range) return;
         const lease = block.lease[at] as number;
+        // What had started and is refused all the same is another's, or has failed: nothing counts
+        // under it any more. What had not is refused even while its done would still count.
+        if (!holderOf(range.standing, lease)?.started) return;
         this.#stand(range, ended(range.standing, lease, "returned", task.terms));
       });
       peer.mustKeep.clear();
