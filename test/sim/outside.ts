@@ -371,7 +371,7 @@ export class Outside {
         const lease = block.lease[at] as number;
         // What had started and is refused all the same is another's, or has failed: nothing counts
         // under it any more. What had not is refused even while its done would still count.
-        if (!holderOf(range.standing, lease)?.started) return;
+        if (!holderOf(range.standing, lease)?.surely) return;
         this.#stand(range, ended(range.standing, lease, "returned", task.terms));
       });
       peer.mustKeep.clear();
@@ -431,6 +431,7 @@ export class Outside {
       pilot: peer.pilot,
       atMs: nowMs,
       started: false,
+      surely: false,
       sure: true,
       lapsed: false,
     };

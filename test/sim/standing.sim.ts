@@ -17,7 +17,8 @@ const TERMS = { attempts: 2, losses: 2 };
 const never = () => false;
 
 function give(standing: Standing, lease: number, pilot: string, isPast = never as () => boolean) {
-  const holder: Holder = { lease, pilot, atMs: 0, started: false, sure: true, lapsed: false };
+  const heard = { started: false, surely: false };
+  const holder: Holder = { lease, pilot, atMs: 0, ...heard, sure: true, lapsed: false };
   return granted(standing, holder, isPast, TERMS);
 }
 

@@ -20,8 +20,9 @@ export interface Holder {
   readonly lease: number;
   readonly pilot: string;
   readonly atMs: number;
-  /** Its pilot's `started` was heard. */
+  /** Its pilot's `started` was heard; `surely` if that was while it was sure. */
   readonly started: boolean;
+  readonly surely: boolean;
   readonly sure: boolean;
   /** Its pilot was silent past a deadline; that is charged once. */
   readonly lapsed: boolean;
@@ -92,7 +93,8 @@ export function settled(
 export function started(standing: Standing, lease: number): Standing {
   const known = holderOf(standing, lease);
   if (!known || known.started) return standing;
-  const start = (one: Holder) => (one === known ? { ...one, started: true } : one);
+  const start = (one: Holder) =>
+    one === known ? { ...one, started: true, surely: one.sure } : one;
   return { ...standing, holders: standing.holders.map(start) };
 }
 
