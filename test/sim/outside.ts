@@ -41,6 +41,7 @@ import {
   started,
   type Terms,
   unfailed,
+  unlisted,
 } from "./standing.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -303,8 +304,7 @@ export class Outside {
         for (const holder of range.standing.holders) {
           if (holder.pilot !== pilot || !ends(task.id, index, holder.lease)) continue;
           this.#settle(task, range);
-          const end = holder.started ? "lost" : "returned";
-          this.#stand(range, ended(range.standing, holder.lease, end, task.terms));
+          this.#stand(range, unlisted(range.standing, holder.lease, task.terms));
         }
       }
     }
@@ -434,6 +434,7 @@ export class Outside {
       surely: false,
       sure: true,
       lapsed: false,
+      late: false,
     };
     try {
       this.#stand(range, granted(range.standing, holder, this.#isPast, task.terms));

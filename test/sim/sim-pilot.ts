@@ -30,11 +30,15 @@ interface Item {
   wallSeconds: number;
 }
 
+/** A stubborn pilot leaves a range out of its hello, and reports it all the same. */
+const FORGET_CHANCE = 0.1;
+
 /** What a pilot does to and asks of the world around it. */
 export interface PilotWorld {
   readonly time: VirtualTime;
   readonly network: SimNetwork;
-  /** Pilots go on with what they were told to drop: the engine alone must keep them out. */
+  /** Pilots go on with what they were told to drop, and don't list all that they hold when they
+   * come back: the engine alone must keep them out. */
   readonly stubborn: boolean;
   /** A fate for this start: how long, how it ends, whether it takes the pilot with it. */
   fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean };
@@ -397,7 +401,9 @@ export class SimPilot implements PilotEnd {
   }
 
   #heldBlocks(): SpanBlock[] {
-    return blocksOf([...this.#items.values()]);
+    const items = [...this.#items.values()];
+    const { stubborn } = this.#world;
+    return blocksOf(items.filter(() => !stubborn || !this.#random.chance(FORGET_CHANCE)));
   }
 }
 

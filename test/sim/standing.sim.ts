@@ -11,13 +11,14 @@ import {
   settled,
   started,
   unfailed,
+  unlisted,
 } from "./standing.ts";
 
 const TERMS = { attempts: 2, losses: 2 };
 const never = () => false;
 
 function give(standing: Standing, lease: number, pilot: string, isPast = never as () => boolean) {
-  const heard = { started: false, surely: false };
+  const heard = { started: false, surely: false, late: false };
   const holder: Holder = { lease, pilot, atMs: 0, ...heard, sure: true, lapsed: false };
   return granted(standing, holder, isPast, TERMS);
 }
@@ -74,6 +75,14 @@ describe("who may hold a range", () => {
         2,
       ),
     ).toBe(false);
+  });
+
+  it("still hears a done of what had expired when a hello left it out, until the next grant", () => {
+    const silent = settled(started(give(NOBODY, 1, "p1"), 1), () => true, TERMS);
+    const late = unlisted(silent, 1, TERMS);
+    expect(holderOf(late, 1)?.late).toBe(true);
+    expect(holderOf(give(late, 2, "p2"), 1)).toBeUndefined();
+    expect(holderOf(unlisted(twice(), 1, TERMS), 1)).toBeUndefined();
   });
 
   it("knows from a grant or a retry that the last charge was none", () => {

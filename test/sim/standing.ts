@@ -8,7 +8,7 @@
  * open still (its word may count) or not (its word may be refused).
  *
  * What makes a holder unsure, or not one at all:
- *   its own word, a hello that doesn't list it, a bye     it is none any more
+ *   its own word, a hello that doesn't list it, a bye     it is none any more, or late
  *   its pilot's silence up to the deadline                unsure: the engine looks every 100 ms
  *   the other one's done                                  unsure: one of them counts
  *   the other one's bad end, if it may be the last        unsure: the range may have failed for good
@@ -26,6 +26,8 @@ export interface Holder {
   readonly sure: boolean;
   /** Its pilot was silent past a deadline; that is charged once. */
   readonly lapsed: boolean;
+  /** Not open any more, but its done may count while nobody else has the range. */
+  readonly late: boolean;
 }
 
 export interface Standing {
@@ -51,7 +53,7 @@ export function holderOf({ holders }: Standing, lease: number): Holder | undefin
 
 /** True if another holder may be in the page, and this one but its copy. */
 export function mayBeCopy({ holders }: Standing, lease: number): boolean {
-  return holders.some((other) => other.lease < lease);
+  return holders.some((other) => other.lease < lease && !other.late);
 }
 
 function isSpent({ losses, failures }: Standing, terms: Terms): boolean {
@@ -107,6 +109,21 @@ export function ended(standing: Standing, lease: number, end: End, terms: Terms)
   return { ...now, holders: now.holders.filter((one) => one.lease !== lease) };
 }
 
+/**
+ * A hello left it out. If it had expired before, its lease is still the last one of a free range;
+ * otherwise it ends now.
+ */
+export function unlisted(standing: Standing, lease: number, terms: Terms): Standing {
+  const known = holderOf(standing, lease);
+  const isFree = !standing.holders.some((other) => other.sure);
+  if (!known?.lapsed || !isFree) {
+    return ended(standing, lease, known?.started ? "lost" : "returned", terms);
+  }
+  if (known.late) return standing;
+  const leave = (one: Holder) => (one === known ? { ...one, late: true } : one);
+  return { ...standing, holders: standing.holders.map(leave) };
+}
+
 /** What was charged at most of a range that is not failed, or was retried if it was. */
 export function unfailed(standing: Standing, terms: Terms): Standing {
   const losses = Math.min(standing.losses, terms.losses - 1);
@@ -125,7 +142,7 @@ export function granted(
   isPast: (holder: Holder) => boolean,
   terms: Terms,
 ): Standing {
-  const left = standing.holders.filter((one) => !isPast(one));
+  const left = standing.holders.filter((one) => !one.late && !isPast(one));
   const sure = left.filter((one) => one.sure);
   if (sure.length > 1) throw new Error("I3: two pilots had it already");
   const mayRun = (one: Holder) => one.started && one.pilot !== holder.pilot;
