@@ -3,19 +3,23 @@
  *
  * A grant answers an exchange at once, its verdicts follow when the group is on disk: two frames,
  * two writes, two wake-ups of the peer. Where many pilots speak at the same time that is what the
- * machine is busy with, and a grant then waits for its verdicts, 1 ms at most: both leave in one
- * write. A pilot that speaks alone never waits.
+ * machine is busy with, and a grant then waits for its verdicts, for two turns of a short timer at
+ * most: both leave in one write. A pilot that speaks alone never waits.
  */
 import { FrameGatherer, type FromCore, packed } from "./port.ts";
 
 /** Frames in one batch from which on the core counts as busy. */
-const BUSY_FRAMES = 16;
-const WAIT_MS = 1;
+const BUSY_FRAMES = 4;
+/** What waits leaves at the second turn after it came. */
+const TURN_MS = 8;
 
 export class Outgoing {
   readonly #gatherer = new FrameGatherer();
   readonly #post: (message: ArrayBuffer | FromCore) => void;
-  readonly #waiting = new Map<number, Uint8Array[]>();
+  /** What waits, by connection: since this turn, and since the one before. */
+  #young = new Map<number, Uint8Array[]>();
+  #old = new Map<number, Uint8Array[]>();
+  #isTurning = false;
   #closing: number[] = [];
   #isPlanned = false;
   #isBusy = false;
@@ -35,7 +39,7 @@ export class Outgoing {
       this.#wait(connection, frame);
       return;
     }
-    if (this.#waiting.size > 0) this.#release(connection);
+    this.#release(connection);
     this.#gatherer.add(connection, frame);
     this.#plan();
   }
@@ -48,23 +52,34 @@ export class Outgoing {
   }
 
   #wait(connection: number, frame: Uint8Array): void {
-    if (this.#waiting.size === 0) setTimeout(this.#releaseAll, WAIT_MS);
-    const frames = this.#waiting.get(connection);
+    if (!this.#isTurning) {
+      this.#isTurning = true;
+      setTimeout(this.#turn, TURN_MS);
+    }
+    const frames = this.#old.get(connection) ?? this.#young.get(connection);
     if (frames) frames.push(frame);
-    else this.#waiting.set(connection, [frame]);
+    else this.#young.set(connection, [frame]);
   }
 
   #release(connection: number): void {
-    const frames = this.#waiting.get(connection);
-    if (!frames) return;
-    this.#waiting.delete(connection);
-    for (const frame of frames) this.#gatherer.add(connection, frame);
+    for (const waiting of [this.#old, this.#young]) {
+      if (waiting.size === 0) continue;
+      const frames = waiting.get(connection);
+      if (!frames) continue;
+      waiting.delete(connection);
+      for (const frame of frames) this.#gatherer.add(connection, frame);
+    }
   }
 
-  readonly #releaseAll = (): void => {
-    if (this.#waiting.size === 0) return;
-    for (const connection of [...this.#waiting.keys()]) this.#release(connection);
-    this.#plan();
+  readonly #turn = (): void => {
+    for (const [connection, frames] of this.#old) {
+      for (const frame of frames) this.#gatherer.add(connection, frame);
+    }
+    if (this.#old.size > 0) this.#plan();
+    this.#old.clear();
+    [this.#old, this.#young] = [this.#young, this.#old];
+    this.#isTurning = this.#old.size > 0;
+    if (this.#isTurning) setTimeout(this.#turn, TURN_MS);
   };
 
   #plan(): void {
