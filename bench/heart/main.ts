@@ -2,8 +2,9 @@
  * npm run bench:heart: what the core does, against peers and floors of the same run.
  *
  *   npm run bench:heart [-- --quick] [--json FILE] [--modelled-flush US] [--rounds N] [--dir DIR]
- *                       [--only WORD] [--no-peers] [--inline] [--unix]
+ *                       [--only WORD] [--no-peers] [--inline] [--tcp]
  *
+ * Pilots and peers come over unix sockets; with --tcp over loopback TCP, all alike.
  * Exit code 1 if a goal is missed, 3 if a peer could not be started. Every comparison is a ratio of
  * contenders that ran within the same seconds; figures of different runs say nothing of each other.
  */
@@ -21,7 +22,7 @@ const config = {
     only: { type: "string" },
     "no-peers": { type: "boolean", default: false },
     inline: { type: "boolean", default: false },
-    unix: { type: "boolean", default: false },
+    tcp: { type: "boolean", default: false },
   },
 } as const;
 const { values } = readArguments(import.meta.url, config, ["rounds", "modelled-flush"]);
@@ -33,7 +34,7 @@ const { report, exitCode } = await runHeart({
   only: values.only ?? null,
   withPeers: !values["no-peers"],
   inline: values.inline,
-  transport: values.unix ? "unix" : "tcp",
+  transport: values.tcp ? "tcp" : "unix",
   print: (line) => process.stdout.write(`${line}\n`),
   log: (line) => process.stderr.write(`  ${line}\n`),
 });

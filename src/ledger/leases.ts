@@ -66,6 +66,8 @@ export class LeaseBook {
   readonly #pilots = new Map<number, PilotLeases>();
   #oldest: OpenLease | null = null;
   #newest: OpenLease | null = null;
+  /** The last one asked for: words on ranges of one lease come one behind the other. */
+  #last: OpenLease | null = null;
 
   constructor(epoch: number) {
     this.#base = leaseIdOf(epoch, 0);
@@ -76,7 +78,10 @@ export class LeaseBook {
   }
 
   get(id: number): OpenLease | undefined {
-    return id > this.#base ? this.#recent.get(id - this.#base) : this.#older.get(id);
+    if (this.#last !== null && this.#last.id === id) return this.#last;
+    const lease = id > this.#base ? this.#recent.get(id - this.#base) : this.#older.get(id);
+    if (lease !== undefined) this.#last = lease;
+    return lease;
   }
 
   /** In the order of their records. */
@@ -119,6 +124,7 @@ export class LeaseBook {
   }
 
   remove(lease: OpenLease): void {
+    if (this.#last === lease) this.#last = null;
     if (lease.id > this.#base) this.#recent.delete(lease.id - this.#base);
     else this.#older.delete(lease.id);
     this.#unlink(lease);
