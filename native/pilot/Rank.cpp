@@ -235,8 +235,9 @@ bool Rank::poll(double now)
 
 //---------------------------------------------------------------------------//
 /*!
- * End this rank if a turn of the loop spins: Open MPI's TCP may, in one call for ever, once a peer has
- * died. The clock is CPU time, so that a frozen process has all of its own.
+ * End this rank if a turn of the loop spins in a call of MPI, as Open MPI's did once a peer had died
+ * (see started_max in MpiTransport.cpp). The clock is CPU time, so that a frozen process has all of
+ * its own.
  */
 void Rank::arm_guard(double now)
 {
