@@ -62,6 +62,9 @@ class Connection
     //! Set where there is no hope: refused for good, or no engine for too long.
     std::optional<Ending> const& ending() const { return ending_; }
 
+    //! Have the engine say something: its heartbeat is due now.
+    void ask() { heartbeat_at_ = 0; }
+
     //! Send one frame; false if there is no session.
     bool send(wire::Message const& message);
     //! Whether everything was handed to the kernel.

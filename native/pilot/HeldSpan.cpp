@@ -148,6 +148,17 @@ std::uint64_t count_ranges(std::vector<wire::SpanBlock> const& blocks)
 }
 
 //---------------------------------------------------------------------------//
+std::uint64_t ranges_in(std::vector<HeldSpan> const& spans)
+{
+    std::uint64_t total = 0;
+    for (auto const& span : spans)
+    {
+        total += span.count;
+    }
+    return total;
+}
+
+//---------------------------------------------------------------------------//
 HeldSpan common_part(HeldSpan const& span, wire::RangeIndex first, wire::RangeIndex end)
 {
     HeldSpan part = span;

@@ -69,6 +69,9 @@ std::vector<wire::SpanBlock> blocks_of(std::vector<HeldSpan> spans);
 //! Ranges in all blocks.
 std::uint64_t count_ranges(std::vector<wire::SpanBlock> const& blocks);
 
+//! Ranges in all spans.
+std::uint64_t ranges_in(std::vector<HeldSpan> const& spans);
+
 //! What lies of \c span in first .. end; count 0 if nothing does.
 HeldSpan common_part(HeldSpan const& span, wire::RangeIndex first, wire::RangeIndex end);
 

@@ -37,6 +37,7 @@ Hub::Hub(HubOptions options, Transport& transport)
                    [this](wire::Welcome& welcome) { this->on_welcome(welcome); },
                    [this](wire::Message& message) { this->on_message(message); },
                    [this] { line_.take_back(); }}}
+    , hearing_{transport.rank(), options_.silence_seconds, monotonic_seconds()}
     , gathering_{options_.takeover}
     , gathering_since_{monotonic_seconds()}
 {
@@ -90,7 +91,7 @@ void Hub::receive(int from, wire::Message& message, double now)
         transport_.send(from, Lane::to_node, wire::Fault{"timed_out", "say hello again"});
         return;
     }
-    member.heard_at = now;
+    hearing_.rank(from, now);
     if (auto* exchange = std::get_if<wire::Exchange>(&message))
     {
         this->on_exchange(from, member, *exchange);
@@ -153,7 +154,7 @@ void Hub::on_hello(int from, wire::Hello const& hello, double now)
     member.session = session;
     member.want = hello.want;
     member.free_slots = hello.free_slots;
-    member.heard_at = now;
+    hearing_.rank(from, now);
     wire::Welcome welcome;
     welcome.engine_id = options_.pilot_id;
     welcome.session = options_.generation;
@@ -292,12 +293,15 @@ void Hub::drop_rank(int rank, std::string const& why)
 {
     auto& member = members_[rank];
     auto const name = rows_[member.row].name;
-    log_line("rank " + std::to_string(rank) + " on " + name + " is dropped: " + why);
     member.joined = false;
+    hearing_.forget(rank);
     member.want = 0;
     rows_[member.row].slots = 0;
     rows_changed_ = true;
     auto const left = book_.leave(rank);
+    log_line("rank " + std::to_string(rank) + " on " + name + " is dropped: " + why + " ("
+             + std::to_string(ranges_in(left.started)) + " ranges had started, "
+             + std::to_string(ranges_in(left.unstarted)) + " had not)");
     this->report_lost(left.started, "rank on node " + name + " is gone (" + why + ")", member.row);
     book_.put_back(left.unstarted);
     if (draining_)
@@ -310,21 +314,14 @@ void Hub::drop_rank(int rank, std::string const& why)
 //---------------------------------------------------------------------------//
 void Hub::watch_ranks(double now)
 {
-    for (auto const& each : members_)
+    hearing_.engine(connection_.heard_at());
+    if (hearing_.doubts(now))
     {
-        if (each.second.joined && now - each.second.heard_at > options_.silence_seconds)
-        {
-            this->drop_rank(each.first, "it was silent for too long");
-        }
+        connection_.ask();
     }
-}
-
-//---------------------------------------------------------------------------//
-void Hub::slept(double now)
-{
-    for (auto& each : members_)
+    for (int const rank : hearing_.gone(now))
     {
-        each.second.heard_at = now;
+        this->drop_rank(rank, "it was silent for too long");
     }
 }
 
@@ -340,7 +337,7 @@ void Hub::tell_state(double now)
     state.kind = gathering_ ? HubState::gathering : HubState::alive;
     state.term = options_.generation;
     bool const away = !connection_.ready() && now - connection_.heard_at() > lease_term_seconds_;
-    state.paused = gathering_ || away ? 1 : 0;
+    state.paused = gathering_ || away || hearing_.cut_off(now) ? 1 : 0;
     state.seconds_left = this->seconds_left();
     for (int rank = 0; rank < transport_.size(); ++rank)
     {

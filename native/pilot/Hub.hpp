@@ -5,9 +5,9 @@
  *   engine <--Connection--> Hub <--Transport--> Node of each rank (its own too)
  *
  * Wants of the nodes are summed, grants are shared out by deficit, reports of many nodes travel in
- * one exchange, and each node gets the verdicts on its own. A rank that is silent is dropped: what
- * it had started is reported lost, what it had not goes to others at once. It may join again; what
- * the hub gave away meanwhile is refused then.
+ * one exchange, and each node gets the verdicts on its own. A rank that is silent is dropped (a hub
+ * that is cut off itself drops nobody: Hearing): what it had started is reported lost, what it had
+ * not goes to others at once. It may join again; what the hub gave away meanwhile is refused then.
  *
  *   gathering --enough joined--> serving --drain--> draining --book empty--> over
  *       ^ only after a takeover: what the ranks hold must stand in the first hello
@@ -24,6 +24,7 @@
 #include "pilot/Book.hpp"
 #include "pilot/Catalog.hpp"
 #include "pilot/Connection.hpp"
+#include "pilot/Hearing.hpp"
 #include "pilot/Holdings.hpp"
 #include "pilot/ReportLine.hpp"
 #include "pilot/Transport.hpp"
@@ -66,7 +67,7 @@ class Hub
     void wall_end(double at) { wall_end_ = at; }
 
     //! This process was stopped: silence of others meanwhile means nothing.
-    void slept(double now);
+    void slept(double now) { hearing_.slept(now); }
 
     //! Set when it is over: every rank has been told.
     std::optional<Ending> const& ending() const { return ending_; }
@@ -86,7 +87,6 @@ class Hub
         std::uint64_t session{0};  //!< Counts its hellos: verdicts for an earlier one are dropped.
         std::uint64_t want{0};
         std::uint32_t free_slots{0};
-        double heard_at{0};
         std::set<wire::TaskId> told_tasks;
         std::set<std::pair<wire::TaskId, std::uint32_t>> told_files;
     };
@@ -97,6 +97,7 @@ class Hub
     Book book_;
     Catalog catalog_;
     ReportLine line_;
+    Hearing hearing_;
     std::map<int, Member> members_;
     std::vector<wire::NodeResources> rows_;
     bool rows_changed_{false};

@@ -33,7 +33,7 @@ struct HubState
     };
     std::uint32_t kind{alive};
     std::uint32_t term{0};  //!< Generation of the session with the engine; the highest hub counts.
-    std::uint32_t paused{0};  //!< The engine was silent for so long that leases may have expired.
+    std::uint32_t paused{0};  //!< Others may have these ranges by now: the engine, or everybody, is away.
     std::uint32_t exit_code{0};
     double seconds_left{-1};  //!< Until the walltime ends; -1: unknown.
 };

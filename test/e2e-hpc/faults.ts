@@ -112,6 +112,18 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: "rank 0's cable cut and healed",
+    slow: false,
+    // About as long as the others wait before one of them takes over: then the old hub and the new
+    // one meet.
+    strike: async (_bed, random) => {
+      await cluster("node", "n1", "cut");
+      await sleep(3 + 4 * random.nextUnit());
+      await cluster("node", "n1", "heal");
+      return "n1";
+    },
+  },
+  {
     name: "node frozen and thawed",
     slow: false,
     strike: async (_bed, random) => {
