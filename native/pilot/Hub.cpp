@@ -158,6 +158,7 @@ void Hub::on_hello(int from, wire::Hello const& hello, double now)
     wire::Welcome welcome;
     welcome.engine_id = options_.pilot_id;
     welcome.session = options_.generation;
+    welcome.heartbeat_ms = hello.generation;
     auto const held = spans_of(hello.held);
     std::vector<HeldSpan> refused;
     for (auto const& span : held)

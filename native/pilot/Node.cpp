@@ -69,6 +69,7 @@ void Node::join(int hub, double now)
     announced_.clear();
     holdings_.unsend();
     wire::Hello hello;
+    hello.generation = ++hellos_;
     hello.nodes = {this->row()};
     hello.held = holdings_.held();
     hello.want = this->want();
@@ -147,16 +148,21 @@ void Node::receive(int from, wire::Message& message, double now)
     flush_due_ = true;
     if (auto* welcome = std::get_if<wire::Welcome>(&message))
     {
-        this->on_welcome(*welcome);
-    }
-    else if (std::get_if<wire::Fault>(&message))
-    {
-        // The hub has dropped this rank meanwhile (it was silent): it starts anew.
-        this->join(from, now);
+        // An answer to an older hello is none: the hub takes all back that it gives with it.
+        if (welcome->heartbeat_ms == hellos_)
+        {
+            this->on_welcome(*welcome);
+        }
     }
     else if (!welcomed_)
     {
         return;
+    }
+    else if (std::get_if<wire::Fault>(&message))
+    {
+        // The hub has dropped this rank meanwhile (it was silent): it starts anew. It says so of
+        // each message that it had not read.
+        this->join(from, now);
     }
     else if (auto const* grant = std::get_if<wire::Grant>(&message))
     {
@@ -191,6 +197,10 @@ void Node::on_welcome(wire::Welcome& welcome)
                             + std::to_string(transport_.rank());
         bundles_.place(options_.bundles_dir, prefix);
         spool_ = Spool{options_.bundles_dir + "/" + prefix};
+    }
+    if (auto const refused = count_ranges(welcome.refused); refused > 0)
+    {
+        log_line(std::to_string(refused) + " ranges held here are others' by now");
     }
     for (auto const& span : holdings_.refuse(welcome.refused))
     {

@@ -107,6 +107,7 @@ class Node
 
     int hub_{0};
     bool welcomed_{false};
+    std::uint32_t hellos_{0};  //!< Said by this rank; its welcome names the one that it answers.
     double hello_again_at_{never};
     double heard_at_;
     bool suspicious_{false};  //!< Slept: what it holds may be another's until the hub says.
