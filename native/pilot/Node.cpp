@@ -19,7 +19,6 @@ namespace
 //---------------------------------------------------------------------------//
 //! A round trip is taken for at least this long: ticks and commits are not in every sample.
 constexpr double round_trip_seconds_min = 0.002;
-constexpr double round_trip_weight = 0.2;
 //! Last part of a walltime that is kept for stopping payloads and delivering what was done.
 //! Work goes on until 5 s before the end at most; what began a second before that may end.
 constexpr double wall_lead_seconds = 4;
@@ -94,7 +93,7 @@ std::uint64_t Node::want() const
         return 0;
     }
     double const mean = slots_.mean_seconds();
-    double const trip = std::max(round_trip_, round_trip_seconds_min);
+    double const trip = std::max(round_trips_.usual(), round_trip_seconds_min);
     double const prefetch
         = mean == 0 ? slots_.capacity() + 1 : std::ceil(slots_.capacity() * trip / mean) + 1;
     auto const ahead = static_cast<std::uint64_t>(
@@ -251,8 +250,7 @@ void Node::on_verdicts(wire::Verdicts const& verdicts)
     {
         return;
     }
-    double const seconds = monotonic_seconds() - sent->second.sent_at;
-    round_trip_ += round_trip_weight * (seconds - round_trip_);
+    round_trips_.add(monotonic_seconds() - sent->second.sent_at);
     in_flight_.erase(sent);
     holdings_.answered(verdicts.sequence);
 }

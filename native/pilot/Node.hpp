@@ -21,6 +21,7 @@
 #include "pilot/Exit.hpp"
 #include "pilot/Figures.hpp"
 #include "pilot/NodeHealth.hpp"
+#include "pilot/RoundTrips.hpp"
 #include "pilot/Slots.hpp"
 #include "pilot/Spool.hpp"
 #include "pilot/Transport.hpp"
@@ -121,7 +122,7 @@ class Node
     std::uint64_t parked_{0};
     std::map<std::uint64_t, InFlight> in_flight_;
     std::set<std::uint32_t> announced_;
-    double round_trip_{0.05};
+    RoundTrips round_trips_{0.05};
 
     bool draining_{false};
     double stop_at_{never};
