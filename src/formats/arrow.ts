@@ -3,9 +3,8 @@
  * headers of the record batches; clusters are record batches. arrow-walk.ts knows the framing.
  */
 import { closeSync } from "node:fs";
-import { EVENTS_PER_FILE_MAX } from "../base/index.ts";
-import { binaryFormat } from "./binary-format.ts";
-import { inputError, openInput, readFully } from "./input-file.ts";
+import { binaryFormat, requireNumbered } from "./binary-format.ts";
+import { openInput, readFully } from "./input-file.ts";
 
 export const arrow = binaryFormat({
   name: "arrow",
@@ -16,14 +15,7 @@ export const arrow = binaryFormat({
     try {
       const walk = walkArrow((offset, length) => readFully(fd, offset, length), input.sizeBytes);
       const { variant, rows: events, starts: clusters } = walk;
-      if (events > EVENTS_PER_FILE_MAX) {
-        throw inputError(
-          input.source,
-          `holds ${events} events`,
-          "events of one file are numbered in 32 bits",
-          "split it into several files",
-        );
-      }
+      requireNumbered(input, events);
       const notes = variant === "stream" && !walk.hasEnd ? ["stream without its end mark"] : [];
       return { variant, events, tree: "", clusters, notes };
     } finally {

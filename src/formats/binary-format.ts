@@ -2,7 +2,7 @@
  * What ROOT, Parquet and Arrow share as inputs: the file itself is what payloads open (no copy, no
  * gzip), events have no byte bounds, and there are no slices.
  */
-import { JumboError, messageOf } from "../base/index.ts";
+import { EVENTS_PER_FILE_MAX, JumboError, messageOf } from "../base/index.ts";
 import { checkUnchanged, inputError, prepareInput } from "./input-file.ts";
 import type { EventFormat, FileScan, FormatName, PreparedInput, ScanOptions } from "./types.ts";
 
@@ -57,6 +57,17 @@ function clustersOf(found: BinaryScan): Pick<FileScan, "clusters" | "notes"> {
   if (clusters.length <= CLUSTERS_MAX) return { clusters, notes };
   const left = `${clusters.length} clusters; only the first ${CLUSTERS_MAX} are listed`;
   return { clusters: clusters.slice(0, CLUSTERS_MAX), notes: [...notes, left] };
+}
+
+/** Throws for a file with more events than can be numbered; before anything is listed by event. */
+export function requireNumbered(input: PreparedInput, events: number): void {
+  if (events <= EVENTS_PER_FILE_MAX) return;
+  throw inputError(
+    input.source,
+    `holds ${events} events`,
+    "events of one file are numbered in 32 bits",
+    "split it into several files",
+  );
 }
 
 /** True if `head` begins with the latin1 text `magic`. */

@@ -1,8 +1,7 @@
 /** Parquet input by hyparquet: events are rows, counted from the footer; clusters: row groups. */
 import { closeSync } from "node:fs";
-import { EVENTS_PER_FILE_MAX } from "../base/index.ts";
-import { binaryFormat, hasMagic } from "./binary-format.ts";
-import { inputError, openInput, readFully } from "./input-file.ts";
+import { binaryFormat, hasMagic, requireNumbered } from "./binary-format.ts";
+import { openInput, readFully } from "./input-file.ts";
 
 export const parquet = binaryFormat({
   name: "parquet",
@@ -27,14 +26,7 @@ export const parquet = binaryFormat({
       if (BigInt(events) !== metadata.num_rows) {
         throw new Error(`its row groups hold ${events} rows, its footer says ${metadata.num_rows}`);
       }
-      if (events > EVENTS_PER_FILE_MAX) {
-        throw inputError(
-          input.source,
-          `holds ${events} events`,
-          "events of one file are numbered in 32 bits",
-          "split it into several files",
-        );
-      }
+      requireNumbered(input, events);
       return { variant: "", events, tree: "", clusters, notes: [] };
     } finally {
       closeSync(fd);

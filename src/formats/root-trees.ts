@@ -11,8 +11,8 @@
  */
 import { closeSync } from "node:fs";
 import { FileProxy, openFile, type RootFile, type RootKey } from "jsroot/io";
-import { EVENTS_PER_FILE_MAX, JumboError } from "../base/index.ts";
-import { type BinaryScan, hasMagic } from "./binary-format.ts";
+import { JumboError } from "../base/index.ts";
+import { type BinaryScan, hasMagic, requireNumbered } from "./binary-format.ts";
 import { inputError, openInput, readFully, sizeOf } from "./input-file.ts";
 import type { PreparedInput, ScanOptions } from "./types.ts";
 
@@ -38,14 +38,7 @@ export async function scanTrees(input: PreparedInput, options: ScanOptions): Pro
     if (!tree || typeof events !== "number" || !(events >= 0)) {
       throw new Error(`its tree ${name} can't be read`);
     }
-    if (events > EVENTS_PER_FILE_MAX) {
-      throw inputError(
-        input.source,
-        `holds ${events} events`,
-        "events of one file are numbered in 32 bits",
-        "split it into several files",
-      );
-    }
+    requireNumbered(input, events);
     return { variant: "", events, tree: name, clusters: clusterStarts(tree), notes: [] };
   } finally {
     proxy.closeFile();
