@@ -75,6 +75,8 @@ export class StartedLog {
     });
     for (const { task, lease, range, atMs } of found) {
       const at = this.#cellOf(lease, range);
+      // An `add` below may have compacted: what belongs to a lease that has ended is out by then.
+      if (at < 0) continue;
       const first = this.#cells[at + 2]!;
       const behind = first + this.#cells[at + 3]! - range - 1;
       this.#cells[at + 3] = range - first;

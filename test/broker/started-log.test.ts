@@ -31,6 +31,24 @@ describe("the log of started ranges", () => {
     expect(log.running().map(({ range }) => range)).toEqual([0, 1, 2, 5, 6, 7, 8, 9]);
   });
 
+  it("takes out ranges of several leases that have ended, whatever a compaction drops meanwhile", () => {
+    const ledger = ledgerOf(100);
+    const lease = startedUnder(ledger, 3);
+    const log = new StartedLog(ledger);
+    log.add(TASK, lease, 0, 3, 7);
+    const ended = (n: number) => (Number(lease) + n) as LeaseId;
+    for (let n = 1; n <= 253; n++) log.add(TASK, ended(n), n, 1, 8);
+    log.add(TASK, ended(254), 10, 5, 9);
+    log.add(TASK, ended(255), 20, 5, 9);
+    expect(log.size).toBe(256);
+    const taken = log.take((_task, id) => id === ended(254) || id === ended(255));
+    expect(taken.map(({ range }) => range)).toEqual([10, 11, 12, 13, 14, 20, 21, 22, 23, 24]);
+    expect(log.size).toBeLessThan(256);
+    expect([log.find(lease, 0), log.find(lease, 2)]).toEqual([7, 7]);
+    expect(log.take((_task, id) => id !== lease)).toEqual([]);
+    expect(log.running().map(({ range }) => range)).toEqual([0, 1, 2]);
+  });
+
   it("stays small while leases come and go, and keeps those that are open", () => {
     const ledger = ledgerOf(100);
     const lease = startedUnder(ledger, 3);
