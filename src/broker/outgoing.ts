@@ -16,7 +16,7 @@ const TURN_MS = 8;
 export class Outgoing {
   readonly #gatherer = new FrameGatherer();
   readonly #post: (message: ArrayBuffer | FromCore) => void;
-  /** What waits, by connection: since this turn, and since the one before. */
+  /** What waits, by connection, each in one of them: since this turn, or since the one before. */
   #young = new Map<number, Uint8Array[]>();
   #old = new Map<number, Uint8Array[]>();
   #isTurning = false;
@@ -62,13 +62,10 @@ export class Outgoing {
   }
 
   #release(connection: number): void {
-    for (const waiting of [this.#old, this.#young]) {
-      if (waiting.size === 0) continue;
-      const frames = waiting.get(connection);
-      if (!frames) continue;
-      waiting.delete(connection);
-      for (const frame of frames) this.#gatherer.add(connection, frame);
-    }
+    const frames = this.#old.get(connection) ?? this.#young.get(connection);
+    if (!frames) return;
+    if (!this.#old.delete(connection)) this.#young.delete(connection);
+    for (const frame of frames) this.#gatherer.add(connection, frame);
   }
 
   readonly #turn = (): void => {

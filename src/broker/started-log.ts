@@ -4,7 +4,7 @@
  * knows what still runs, and entries whose lease is gone are dropped whenever the log has doubled.
  * Volatile; after a restart of the engine ages count from the pilot's return.
  */
-import type { LeaseId, TaskId } from "../base/index.ts";
+import { assert, type LeaseId, type TaskId } from "../base/index.ts";
 import { type Ledger, STATE } from "../ledger/index.ts";
 
 const COMPACT_FROM = 256;
@@ -38,6 +38,10 @@ export class StartedLog {
 
   add(task: number, lease: number, first: number, count: number, nowMs: number): void {
     if (this.#size >= this.#compactAt) this.#compact();
+    this.#append(task, lease, first, count, nowMs);
+  }
+
+  #append(task: number, lease: number, first: number, count: number, nowMs: number): void {
     const at = this.#size++ * FIELDS;
     if (at === this.#cells.length) this.#grow();
     const cells = this.#cells;
@@ -75,13 +79,14 @@ export class StartedLog {
     });
     for (const { task, lease, range, atMs } of found) {
       const at = this.#cellOf(lease, range);
-      // An `add` below may have compacted: what belongs to a lease that has ended is out by then.
-      if (at < 0) continue;
+      assert(at >= 0, "range % of lease % is in the log", range, lease);
       const first = this.#cells[at + 2]!;
       const behind = first + this.#cells[at + 3]! - range - 1;
       this.#cells[at + 3] = range - first;
-      if (behind > 0) this.add(task, lease, range + 1, behind, atMs);
+      // Nothing is compacted before all are out: it would drop what is still to be found.
+      if (behind > 0) this.#append(task, lease, range + 1, behind, atMs);
     }
+    if (this.#size >= this.#compactAt) this.#compact();
     return found;
   }
 

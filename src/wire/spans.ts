@@ -141,12 +141,7 @@ export function readBlock(from: Reader): SpanBlock {
     from.fail("span block", `has ${items} items`, "7, 12, 17, 22 (spans) or 8 (columns) items");
   }
   countSpans(from, size);
-  const brief = isBrief ? nextBrief(size) : null;
-  const first: number[] | Float64Array = brief?.first ?? [];
-  const count: number[] | Uint32Array = brief?.count ?? [];
-  const attempt: number[] | Uint8Array = brief?.attempt ?? [];
-  const grant: number[] | Uint16Array = brief?.grant ?? [];
-  const lease: number[] | Float64Array = brief?.lease ?? [];
+  const { first, count, attempt, grant, lease } = nextBrief(size) ?? plainColumns();
   for (let i = 0; i < size; i++) {
     const begin = from.unsigned(0, RANGES_PER_TASK_MAX - 1, "first range");
     const ranges = from.unsigned(1, RANGES_PER_LEASE_MAX, "count of a span");
@@ -187,8 +182,7 @@ function readColumns(from: Reader, task: TaskId, leaseBase: number): SpanBlock {
   const grantAt = from.column(2 * size, "column of grants");
   const leaseAt = from.column(4 * size, "column of leases");
   const at: ColumnStarts = { firstAt, countAt, attemptAt, grantAt, leaseAt };
-  const brief = isBrief ? nextBrief(size) : null;
-  const into = brief ?? (size <= PLAIN_COLUMNS_MAX ? plainColumns() : typedColumns(size));
+  const into = nextBrief(size) ?? (size <= PLAIN_COLUMNS_MAX ? plainColumns() : typedColumns(size));
   fill(into, from, size, base, leaseBase, at);
   const { first, count, attempt, grant, lease } = into;
   const block = { task, size, first, count, attempt, grant, lease: asLeases(lease) };
@@ -324,9 +318,9 @@ export function readBriefly(brief: boolean): void {
   briefUsed = 0;
 }
 
-/** null: the block is too long, or its message has too many. */
+/** null: the message may be kept, the block is too long, or its message has too many. */
 function nextBrief(size: number): BriefColumns | null {
-  if (size > BRIEF_SPANS || briefUsed === BRIEF_BLOCKS_MAX) return null;
+  if (!isBrief || size > BRIEF_SPANS || briefUsed === BRIEF_BLOCKS_MAX) return null;
   if (briefUsed === briefColumns.length) briefColumns.push(new BriefColumns());
   return briefColumns[briefUsed++] as BriefColumns;
 }
