@@ -7,6 +7,7 @@ export * from "./exit-now.ts";
 export * from "./ids.ts";
 export * from "./kill-point.ts";
 export * from "./limits.ts";
+export * from "./number-map.ts";
 export * from "./pilot-key.ts";
 export * from "./prng.ts";
 export * from "./units.ts";

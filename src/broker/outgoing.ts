@@ -6,6 +6,7 @@
  * machine is busy with, and a grant then waits for its verdicts, for two turns of a short timer at
  * most: both leave in one write. A pilot that speaks alone never waits.
  */
+import { NumberMap } from "../base/index.ts";
 import { FrameGatherer, type FromCore, packed } from "./port.ts";
 
 /** Frames in one batch from which on the core counts as busy. */
@@ -17,8 +18,8 @@ export class Outgoing {
   readonly #gatherer = new FrameGatherer();
   readonly #post: (message: ArrayBuffer | FromCore) => void;
   /** What waits, by connection, each in one of them: since this turn, or since the one before. */
-  #young = new Map<number, Uint8Array[]>();
-  #old = new Map<number, Uint8Array[]>();
+  #young = new NumberMap<Uint8Array[]>();
+  #old = new NumberMap<Uint8Array[]>();
   #isTurning = false;
   #closing: number[] = [];
   #isPlanned = false;
@@ -69,9 +70,9 @@ export class Outgoing {
   }
 
   readonly #turn = (): void => {
-    for (const [connection, frames] of this.#old) {
+    this.#old.forEach((frames, connection) => {
       for (const frame of frames) this.#gatherer.add(connection, frame);
-    }
+    });
     if (this.#old.size > 0) this.#plan();
     this.#old.clear();
     [this.#old, this.#young] = [this.#young, this.#old];

@@ -8,7 +8,14 @@
  * orders, that and a pilot's own, are links in the leases themselves: a grant and a done each touch
  * them, and a Set of objects would cost more than the rest of the decision.
  */
-import { assert, type LeaseId, leaseIdOf, type PilotNumber, type TaskId } from "../base/index.ts";
+import {
+  assert,
+  type LeaseId,
+  leaseIdOf,
+  NumberMap,
+  type PilotNumber,
+  type TaskId,
+} from "../base/index.ts";
 import type { Lease } from "./types.ts";
 
 /** An open lease with its places in the two orders. */
@@ -60,8 +67,8 @@ interface PilotLeases {
 
 export class LeaseBook {
   /** By number above `#base`, since small whole numbers are found much faster; older ones by id. */
-  readonly #recent = new Map<number, OpenLease>();
-  readonly #older = new Map<number, OpenLease>();
+  readonly #recent = new NumberMap<OpenLease>();
+  readonly #older = new NumberMap<OpenLease>();
   readonly #base: number;
   readonly #pilots = new Map<number, PilotLeases>();
   #oldest: OpenLease | null = null;
