@@ -38,8 +38,6 @@ export const HEARTBEAT_MS = 5_000;
 export const LEASE_TERM_MS = 30_000;
 export const HELLO_TIMEOUT_MS = 10_000;
 export const COMMIT_WATCHDOG_MS = 10_000;
-/** Dirty pages written back inside one group commit: a trickle, never one long stall. */
-export const CHECKPOINT_PAGES_PER_COMMIT = 16;
 /** Free space under which no new lease is given out. */
 export const DISK_FREE_BYTES_MIN = 1024 ** 3;
 export const DISK_FREE_SHARE_MIN = 0.05;

@@ -336,9 +336,10 @@ export class Conversations {
     if (message.want > 0) {
       const body = this.#grant(session);
       this.#parts.accounts.look(session, body.spans.length === 0, nowMs);
-      const grant = { type: "grant", sequence: message.sequence, ...body } as const;
-      const verdictsFollow = message.reports.length > 0;
-      this.#parts.world.send(session.connection, encodeFrame(grant), verdictsFollow);
+      const { spans, tasks, files, offsets } = body;
+      const { sequence } = message;
+      const grant = encodeFrame({ type: "grant", sequence, spans, tasks, files, offsets });
+      this.#parts.world.send(session.connection, grant, message.reports.length > 0);
     }
     if (message.reports.length === 0) return;
     this.counters.rangesReported += verdicts.accepted + verdicts.refused;

@@ -116,14 +116,15 @@ export class Granter {
   /** Open tasks that have ready ranges this pilot can run, with live counts. */
   sightsFor(session: Session): readonly OpenTask[] {
     const sights = this.#sights;
-    sights.length = 0;
+    let count = 0;
     const cores = coresMax(session);
     for (const task of this.open.values()) {
       if (!maySee(session, task.owner)) continue;
       task.ready = this.#ledger.ready(task.task as TaskId);
       task.leased = this.#ledger.leased(task.task as TaskId);
-      if (task.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights.push(task);
+      if (task.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights[count++] = task;
     }
+    if (sights.length !== count) sights.length = count;
     return sights;
   }
 
@@ -216,7 +217,9 @@ export class Granter {
     }
     if (picks) this.#giveBackPicks(task, picks, granted);
     if (granted === 0) return 0;
-    for (const block of builder.build()) body.spans.push(block);
+    const blocks = builder.build();
+    if (body.spans.length === 0) body.spans = blocks;
+    else body.spans.push(...blocks);
     this.#describeTask(session, open, body);
     return granted;
   }
@@ -231,7 +234,7 @@ export class Granter {
     const builder = new SpanBlockBuilder(task);
     builder.add(range, 1, run.attempts + 1, run.grants + 1, lease.id);
     this.#describeFiles(session, open, range, 1, body);
-    for (const block of builder.build()) body.spans.push(block);
+    body.spans = builder.build();
     this.#describeTask(session, open, body);
     session.want--;
     session.freeSlots--;
@@ -383,7 +386,7 @@ export class Granter {
 }
 
 interface MutableBody extends GrantBody {
-  readonly spans: SpanBlock[];
+  spans: SpanBlock[];
   readonly tasks: TaskInfo[];
   readonly files: FileInfo[];
   readonly offsets: OffsetColumn[];

@@ -17,6 +17,6 @@ export function chanceOf(
   // Losses are starts: what was hardly started needs no look at its losses.
   if (lossesLast < 1 || ready.attempts < lossesLast) return { count: ready.count, last: false };
   const [run] = ledger.runs(task, ready.first, 1);
-  assert(run !== undefined, `range ${ready.first} of task ${task} is ready and has no run`);
+  assert(run !== undefined, "ready range % of task % has a run", ready.first, task);
   return { count: Math.min(ready.count, run.count), last: run.losses >= lossesLast };
 }

@@ -20,8 +20,10 @@ import type { Book } from "./book.ts";
 import { maySee, type Session } from "./session.ts";
 
 /** Flat run-length list: count, verdict, count, verdict ... */
+const NO_RUNS: number[] = [];
+
 export class VerdictRuns implements VerdictSink {
-  readonly runs: number[] = [];
+  runs: number[] = NO_RUNS;
   accepted = 0;
   refused = 0;
 
@@ -30,7 +32,9 @@ export class VerdictRuns implements VerdictSink {
     if (verdict === VERDICT.accepted) this.accepted += count;
     else this.refused += count;
     const { runs } = this;
-    if (runs.length > 0 && runs[runs.length - 1] === verdict) {
+    // Most exchanges have one run, and a push would make room for 17 numbers.
+    if (runs.length === 0) this.runs = [count, verdict];
+    else if (runs[runs.length - 1] === verdict) {
       runs[runs.length - 2] = (runs[runs.length - 2] as number) + count;
     } else runs.push(count, verdict);
   }

@@ -118,7 +118,7 @@ export class ByteReader {
 
 /** Writes `value` over the six bytes at `at`. */
 export function stamp48(bytes: Uint8Array, at: number, value: number): void {
-  assert(value >= 0 && value < 2 ** 48, `sequence ${value} needs at most 48 bits`);
+  assert(value >= 0 && value < 2 ** 48, "sequence % needs at most 48 bits", value);
   for (let i = 0; i < 6; i++) bytes[at + i] = Math.floor(value / 256 ** i) % 256;
 }
 

@@ -80,7 +80,9 @@ export class FileTable {
   fileOfRange(range: number): number {
     assert(
       Number.isSafeInteger(range) && range >= 0 && range < this.ranges,
-      `range ${range} of ${this.ranges}`,
+      "range % of %",
+      range,
+      this.ranges,
     );
     const before = this.#rangesBefore;
     let low = 0;
@@ -103,7 +105,7 @@ export class FileTable {
 
   /** The range that holds the 0-based event `event` of `file`. */
   rangeOfEvent(file: number, event: number): number {
-    assert(event >= 0 && event < this.eventsOf(file), `event ${event} of file ${file}`);
+    assert(event >= 0 && event < this.eventsOf(file), "event % of file %", event, file);
     return (this.#rangesBefore[file] as number) + Math.floor(event / this.eventsPerRange);
   }
 
@@ -122,7 +124,9 @@ export class FileTable {
   #checkFile(file: number): void {
     assert(
       Number.isInteger(file) && file >= 0 && file < this.files,
-      `file ${file} of ${this.files}`,
+      "file % of %",
+      file,
+      this.files,
     );
   }
 }

@@ -27,7 +27,8 @@ interface OpenBlock {
 
 export class SpanBlockBuilder {
   readonly task: TaskId;
-  #blocks: OpenBlock[] = [];
+  /** Those that are full, if any. */
+  #full: OpenBlock[] | null = null;
   #open: OpenBlock | null = null;
   #epoch = 0;
   #least = 0;
@@ -40,7 +41,7 @@ export class SpanBlockBuilder {
   /** `count` ranges from `first` on, held under `lease`; see SpanBlock for the other two. */
   add(first: number, count: number, attempt: number, grant: number, lease: LeaseId): void {
     const epoch = leaseEpoch(lease);
-    let open = this.#open;
+    const open = this.#open;
     if (
       open === null ||
       epoch !== this.#epoch ||
@@ -48,12 +49,21 @@ export class SpanBlockBuilder {
       first - this.#least > OFFSET_MAX ||
       this.#most - first > OFFSET_MAX
     ) {
-      open = { task: this.task, size: 0, first: [], count: [], attempt: [], grant: [], lease: [] };
-      this.#open = open;
-      this.#blocks.push(open);
+      // Room for one: most blocks have one span, and an empty array makes room for 17 at once.
+      if (open !== null) (this.#full ??= []).push(open);
+      this.#open = {
+        task: this.task,
+        size: 1,
+        first: [first],
+        count: [count],
+        attempt: [attempt],
+        grant: [grant],
+        lease: [lease],
+      };
       this.#epoch = epoch;
       this.#least = first;
       this.#most = first;
+      return;
     }
     open.size++;
     open.first.push(first);
@@ -67,9 +77,13 @@ export class SpanBlockBuilder {
 
   /** The blocks so far, in the order of the adds; the builder is empty afterwards. */
   build(): SpanBlock[] {
-    const blocks = this.#blocks;
-    this.#blocks = [];
+    const blocks = this.#full ?? [];
+    const open = this.#open;
+    this.#full = null;
     this.#open = null;
+    if (open === null) return blocks;
+    if (blocks.length === 0) return [open];
+    blocks.push(open);
     return blocks;
   }
 }
