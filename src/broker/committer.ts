@@ -14,18 +14,23 @@ import type { Ledger } from "../ledger/index.ts";
 import type { CommitGroup, CommitOutcome, Store } from "../store/index.ts";
 import type { Book } from "./book.ts";
 
-/** From so many journal bytes behind the oldest page on, so much is written along. */
+/**
+ * From so many journal bytes behind the oldest page on, so much is written along with every n-th
+ * group: one without pages costs a flush less (store/tail.ts).
+ */
 export interface TrickleStep {
   readonly journalBytes: number;
   readonly pages: number;
   readonly leases: number;
+  readonly everyNth: number;
 }
 
 export const TRICKLE: readonly TrickleStep[] = [
-  { journalBytes: 4 * 1024 ** 2, pages: 4, leases: 256 },
-  { journalBytes: 8 * 1024 ** 2, pages: 16, leases: 1024 },
-  { journalBytes: 16 * 1024 ** 2, pages: 32, leases: 4096 },
+  { journalBytes: 4 * 1024 ** 2, pages: 16, leases: 1024, everyNth: 4 },
+  { journalBytes: 8 * 1024 ** 2, pages: 32, leases: 2048, everyNth: 2 },
+  { journalBytes: 16 * 1024 ** 2, pages: 32, leases: 4096, everyNth: 1 },
 ];
+const NO_TRICKLE = { pages: 0, leases: 0 };
 const IDLE_PAGES = 16;
 const IDLE_LEASES = 1024;
 const SPACE_RETRY_MS = 1_000;
@@ -68,6 +73,7 @@ export class Committer {
   /** Those before it are cut. */
   #keptFrom = 0;
   #lastActivityMs = 0;
+  #groupsSinceTrickle = 0;
 
   constructor(parts: {
     ledger: Ledger;
@@ -152,9 +158,11 @@ export class Committer {
   }
 
   #trickle(): { pages: number; leases: number } {
-    let rate: { pages: number; leases: number } = { pages: 0, leases: 0 };
-    for (const step of this.#steps) if (this.#keptBytes >= step.journalBytes) rate = step;
-    return rate;
+    let due: TrickleStep | null = null;
+    for (const step of this.#steps) if (this.#keptBytes >= step.journalBytes) due = step;
+    if (due === null || ++this.#groupsSinceTrickle < due.everyNth) return NO_TRICKLE;
+    this.#groupsSinceTrickle = 0;
+    return due;
   }
 
   #commit(pagesMax: number, leasesMax: number): void {

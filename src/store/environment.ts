@@ -78,6 +78,19 @@ export function openEnvironment(path: string): Environment {
   return environment;
 }
 
+/**
+ * Inside a transaction: records are appended to LMDB's journal. False if one of them was there
+ * already; rejects as the transaction does.
+ */
+export function appendRecords(
+  environment: Environment,
+  records: readonly { readonly key: Bytes; readonly value: Bytes }[],
+): Promise<boolean> {
+  const { journal } = environment;
+  const puts = records.map(({ key, value }) => journal.put(key, value, { append: true }));
+  return Promise.all(puts).then((isNew) => isNew.every(Boolean));
+}
+
 /** LMDB's own counters; `lastTxnId` is the last transaction that readers see. */
 export interface EnvironmentStats {
   readonly lastTxnId: number;

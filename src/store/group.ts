@@ -8,11 +8,18 @@ import { JOURNAL_HEADER_BYTES, seal, sealJournal, TRAILER_BYTES } from "./envelo
 import { coldKey, journalKey, pageKey } from "./keys.ts";
 import type { CommitGroup } from "./types.ts";
 
+/** The mark's value: it says nothing but that it is there. */
+export function markTail(): Buffer {
+  return seal("cold", TAIL_KEY, new Uint8Array(0), Buffer.allocUnsafeSlow(TRAILER_BYTES), 0);
+}
+
 export const VALUE_BYTES_MAX = 1024 ** 3;
 /** Own row that says which store this is. */
 export const IDENTITY_KEY = coldKey("own", ["identity"]);
 /** Own row that keeps a cut which no journal record could carry. */
 export const CUT_KEY = coldKey("own", ["cut"]);
+/** Own row that is there while the journal's tail (tail.ts) may hold records. */
+export const TAIL_KEY = coldKey("own", ["tail"]);
 
 export interface Operation {
   readonly key: Buffer;

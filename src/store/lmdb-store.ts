@@ -1,9 +1,12 @@
 /**
- * The store on LMDB: one group commit in flight, in ONE transaction, acknowledged when it is on
+ * The store on LMDB: one group commit in flight, whole or not at all, acknowledged when it is on
  * disk.
  *
- *   commit(group) -> encode (own buffer) -> batch -> write thread: put, visible, fdatasync, meta
- *                                                       -> `flushed` -> flush check -> done(ok)
+ *   commit(group) -> encode (own buffer)
+ *     a journal record and nothing else -> the journal's tail (tail.ts): one write, one flush
+ *     else -> batch, with what the tail holds -> write thread: put, visible, fdatasync, meta
+ *                                             -> `flushed` -> flush check
+ *   -> done(ok)
  *
  * What LMDB was seen to do under failing disks, and the rule here:
  *   - any error of a commit: the ones after it report success falsely. So the first error ends this
@@ -17,6 +20,7 @@
  *     all the while, is no full one: fail-stop after a few tries.
  *   - the word for a data page that can't be written overflows the heap: see lmdb-repair.ts.
  *   - both promises of a commit reject; both have handlers.
+ * The tail's errors are treated alike; it asks for no free space, since its file has all it needs.
  *
  * Kill points: before-commit (encoded, nothing handed over), after-put (handed to the write
  * thread), before-flush (write thread at work), after-flush (on disk, nobody was told).
@@ -31,15 +35,25 @@ import {
   killPoint,
   messageOf,
 } from "../base/index.ts";
-import { causeOf, type Environment, environmentStats } from "./environment.ts";
+import {
+  appendRecords,
+  causeOf,
+  type Environment,
+  environmentStats,
+  WriteHangs,
+  writeNow,
+} from "./environment.ts";
 import { FlushCheck } from "./flush-check.ts";
-import { type EncodedGroup, encodeGroup, IDENTITY_KEY } from "./group.ts";
+import { type EncodedGroup, encodeGroup, IDENTITY_KEY, markTail, TAIL_KEY } from "./group.ts";
 import { journalKey } from "./keys.ts";
+import type { Tail, TailRecord } from "./tail.ts";
 import type { CommitGroup, CommitOutcome, Store } from "./types.ts";
 
 /** Records deleted with one commit; they go in lumps, so that most commits don't touch that end. */
 const CUT_RECORDS_PER_COMMIT = 256;
 const CHECK_MS = 10_000;
+/** A lock can be taken from a process that was frozen for 6 s (lock.ts), never from one that runs. */
+const LOCK_LOOK_MS = 2_000;
 const EIO = 5;
 const ENOSPC = 28;
 /** Branch pages, free list and table of trees that a commit writes besides its values. */
@@ -49,6 +63,8 @@ const SPARE_BYTES = 5 * 1024 ** 2;
 
 /** Times that a commit may find no space on a disk that shows plenty; a try a second. */
 const BASELESS_REFUSALS_MAX = 5;
+
+const LOCK_LOST = "its lock was taken by another engine";
 
 /** Where the journal stands. */
 export interface JournalState {
@@ -64,6 +80,7 @@ export interface JournalState {
 
 export interface LmdbStoreParts {
   readonly environment: Environment;
+  readonly tail: Tail;
   readonly journal: JournalState;
   /** Gives the store's lock back. */
   readonly release: () => void;
@@ -76,6 +93,8 @@ export interface LmdbStoreParts {
 interface Flight {
   readonly encoded: EncodedGroup;
   readonly sequence: number;
+  /** The record that goes to the tail; null: all goes to LMDB, and the tail's records with it. */
+  readonly tailRecord: TailRecord | null;
   readonly removedBelow: number;
   readonly done: (outcome: CommitOutcome) => void;
   readonly watchdog: NodeJS.Timeout;
@@ -89,9 +108,16 @@ function roomFor(flight: Flight): number {
 
 export class LmdbStore implements Store {
   readonly #environment: Environment;
+  readonly #tail: Tail;
+  /** LMDB says that there is a tail, so that a start will look for it. */
+  #tailMarked = false;
+  /** Last record that is in LMDB; those behind it are in the tail. */
+  #lastInLmdb: number;
   readonly #journal: JournalState;
   readonly #release: () => void;
   readonly #stillHeld: () => boolean;
+  /** When the lock was last seen to be ours. */
+  #heldMs = performance.now();
   readonly #watchdogMs: number;
   readonly #spareBytes: number;
   readonly #flushCheck: FlushCheck;
@@ -110,6 +136,8 @@ export class LmdbStore implements Store {
 
   constructor(parts: LmdbStoreParts) {
     this.#environment = parts.environment;
+    this.#tail = parts.tail;
+    this.#lastInLmdb = parts.journal.lastSequence;
     this.#journal = { ...parts.journal };
     this.#release = parts.release;
     this.#stillHeld = parts.stillHeld;
@@ -138,7 +166,8 @@ export class LmdbStore implements Store {
       setImmediate(() => done({ ok: true }));
       return;
     }
-    const full = this.#tooFull(encoded);
+    const tailRecord = this.#tailRecordOf(encoded);
+    const full = tailRecord === null ? this.#tooFull(encoded) : null;
     if (full !== null) {
       // LMDB has not seen the group: whoever comes again with it finds everything as it was.
       setImmediate(() => done({ ok: false, error: full, space: true }));
@@ -147,6 +176,7 @@ export class LmdbStore implements Store {
     const flight: Flight = {
       encoded,
       sequence: encoded.journal === null ? journal.lastSequence : group.sequence,
+      tailRecord,
       removedBelow: this.#removableBelow(),
       done,
       watchdog: setTimeout(() => this.#bark(), this.#watchdogMs),
@@ -155,9 +185,10 @@ export class LmdbStore implements Store {
     this.#flight = flight;
     killPoint("before-commit");
     try {
-      this.#hand(flight);
+      if (tailRecord === null) this.#hand(flight);
+      else this.#append(flight, tailRecord);
     } catch (error) {
-      setImmediate(() => this.#fail(flight, `LMDB refused the group: ${messageOf(error)}`));
+      setImmediate(() => this.#fail(flight, `the group was refused: ${messageOf(error)}`));
       return;
     }
     killPoint("after-put");
@@ -181,7 +212,8 @@ export class LmdbStore implements Store {
    */
   #tooFull(encoded: EncodedGroup): JumboError | null {
     const { freeBytes } = this.space();
-    const wanted = this.#spareBytes === 0 ? 0 : 2 * encoded.bytes + this.#spareBytes;
+    const bytes = encoded.bytes + this.#tail.heldBytes;
+    const wanted = this.#spareBytes === 0 ? 0 : 2 * bytes + this.#spareBytes;
     return freeBytes < wanted ? this.#full() : null;
   }
 
@@ -200,22 +232,78 @@ export class LmdbStore implements Store {
     this.#closed = true;
     if (this.#flight !== null) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     clearInterval(this.#readerCheck);
+    await this.#emptyTail();
     this.#flushCheck.close();
     if (this.#hung) return;
+    this.#tail.close();
     await this.#environment.close(this.#broken);
     this.#release();
   }
 
+  /**
+   * From now on LMDB's file alone is the whole store. Where that fails nothing is lost: the next
+   * start does it.
+   */
+  async #emptyTail(): Promise<void> {
+    if (!this.#tailMarked || this.#broken || this.#failure !== null) return;
+    const { cold } = this.#environment;
+    try {
+      await writeNow(this.#environment, this.#watchdogMs, () => {
+        appendRecords(this.#environment, this.#tail.held).catch(() => undefined);
+        cold.remove(TAIL_KEY);
+      });
+    } catch (error) {
+      if (error instanceof WriteHangs) this.#hung = true;
+      this.#broken = true;
+    }
+  }
+
   /** LMDB's counters of this environment, for benchmarks and metrics. */
-  stats(): ReturnType<typeof environmentStats> {
-    return environmentStats(this.#environment);
+  stats(): ReturnType<typeof environmentStats> & { readonly tailBlocks: number } {
+    return { ...environmentStats(this.#environment), tailBlocks: this.#tail.blocksWritten };
   }
 
   /** Removal starts when a whole lump is due, and never takes the last record: it is the anchor. */
   #removableBelow(): number {
-    const { firstSequence, lastSequence, cutBelow } = this.#journal;
-    const due = Math.min(cutBelow, lastSequence) - firstSequence;
+    const { firstSequence, cutBelow } = this.#journal;
+    const due = Math.min(cutBelow, this.#lastInLmdb) - firstSequence;
     return due >= CUT_RECORDS_PER_COMMIT ? firstSequence + CUT_RECORDS_PER_COMMIT : firstSequence;
+  }
+
+  /** The tail takes lone records, behind a first one in LMDB and behind the mark. */
+  #tailRecordOf({ cold, pages, journal }: EncodedGroup): TailRecord | null {
+    if (!this.#tailMarked || this.#lastInLmdb === 0 || cold.length + pages.length > 0) return null;
+    if (!journal?.value || !this.#tail.takes(journal.value)) return null;
+    return { key: journal.key, value: journal.value };
+  }
+
+  #append(flight: Flight, record: TailRecord): void {
+    this.#tail.append(record, flight.sequence, (error) => {
+      if (this.#flight !== flight) return;
+      if (error !== null) {
+        this.#judge(flight, error);
+        return;
+      }
+      try {
+        this.#requireLock();
+        this.#tail.acknowledge(flight.sequence);
+      } catch (failure) {
+        this.#fail(flight, messageOf(failure), failure);
+        return;
+      }
+      this.#settle(flight);
+    });
+  }
+
+  /**
+   * Between flush and acknowledgement: an engine that takes the store over reads the tail after it
+   * has the lock, so what is on disk while the lock is ours is found.
+   */
+  #requireLock(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#heldMs < LOCK_LOOK_MS) return;
+    if (!this.#stillHeld()) throw new Error(LOCK_LOST);
+    this.#heldMs = nowMs;
   }
 
   #hand(flight: Flight): void {
@@ -230,9 +318,10 @@ export class LmdbStore implements Store {
           journal.remove(journalKey(n));
         }
       }
-      if (encoded.journal?.value) {
-        appended = journal.put(encoded.journal.key, encoded.journal.value, { append: true });
-      }
+      const { key, value } = encoded.journal ?? { key: null, value: null };
+      const last = key && value ? [{ key, value }] : [];
+      appended = appendRecords(this.#environment, [...this.#tail.held, ...last]);
+      if (!this.#tailMarked) cold.put(TAIL_KEY, markTail());
     });
     const flushed = Promise.resolve(root.flushed);
     Promise.all([committed, appended, flushed]).then(
@@ -267,12 +356,21 @@ export class LmdbStore implements Store {
       return;
     }
     this.#flushedTransaction = transaction;
+    this.#tailMarked = true;
+    this.#tail.restart();
+    this.#lastInLmdb = flight.sequence;
+    const journal = this.#journal;
+    if (journal.firstSequence > 0) journal.firstSequence = flight.removedBelow;
+    else if (flight.encoded.journal) journal.firstSequence = flight.sequence;
+    this.#settle(flight);
+  }
+
+  /** The group is on disk. */
+  #settle(flight: Flight): void {
     this.#baselessRefusals = 0;
     flight.flushed = true;
     killPoint("after-flush");
     const journal = this.#journal;
-    if (journal.firstSequence > 0) journal.firstSequence = flight.removedBelow;
-    else if (flight.encoded.journal) journal.firstSequence = flight.sequence;
     journal.lastSequence = flight.sequence;
     journal.cutBelow = flight.encoded.cutBelow;
     journal.chain = flight.encoded.chain;
@@ -299,9 +397,10 @@ export class LmdbStore implements Store {
     this.#fail(flight, messageOf(error), error);
   }
 
-  /** LMDB reports a write that was cut short by a full disk as EIO. */
+  /** LMDB reports a write that was cut short by a full disk as EIO; the tail's errors are Node's. */
   #foundNoSpace(flight: Flight, error: unknown): boolean {
     const { code } = error as { code?: unknown };
+    if (flight.tailRecord !== null) return code === "ENOSPC";
     if (code === ENOSPC) return true;
     return code === EIO && this.space().freeBytes < roomFor(flight);
   }
@@ -345,7 +444,7 @@ export class LmdbStore implements Store {
     let problem = "";
     try {
       this.#environment.root.readerCheck();
-      if (!this.#stillHeld()) problem = "its lock was taken by another engine";
+      if (!this.#stillHeld()) problem = LOCK_LOST;
     } catch (error) {
       problem = messageOf(error);
     }

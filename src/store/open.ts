@@ -2,8 +2,8 @@
  * Opening a store, step by step; each step says no with a diagnosis before the next one may crash.
  *
  *   folder -> local file system? -> lock -> (create: temporary name, first transaction, sync,
- *   rename, sync the folder) -> check the file without LMDB -> LMDB -> identity -> raise the
- *   epoch, durably
+ *   rename, sync the folder) -> check the file without LMDB -> LMDB -> identity -> the journal's
+ *   tail -> one transaction that takes the tail in and raises the epoch, durably
  *
  * A file under the final name has therefore always been synced once; one under the temporary name
  * is the rest of an interrupted creation and is thrown away. Kill points: create-before-rename,
@@ -25,9 +25,10 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { COMMIT_WATCHDOG_MS, JumboError, killPoint, messageOf } from "../base/index.ts";
+import { assert, COMMIT_WATCHDOG_MS, JumboError, killPoint, messageOf } from "../base/index.ts";
 import { seal, TRAILER_BYTES } from "./envelope.ts";
 import {
+  appendRecords,
   type Environment,
   openEnvironment,
   PAGE_BYTES,
@@ -38,7 +39,7 @@ import {
 import { checkStoreFile, mendSyncedRecord } from "./file-check.ts";
 import { requireLocalFileSystem } from "./file-system.ts";
 import { FlushCheck } from "./flush-check.ts";
-import { IDENTITY_KEY } from "./group.ts";
+import { IDENTITY_KEY, TAIL_KEY } from "./group.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { StoreLock } from "./lock.ts";
 import { firstPages } from "./meta-pages.ts";
@@ -50,6 +51,7 @@ import {
   readJournalState,
   recoveredFrom,
 } from "./recovery.ts";
+import { emptyTail, isFitTail, readTail, TAIL_FILE, Tail, type TailRecord } from "./tail.ts";
 import type { Recovered } from "./types.ts";
 
 const NEW_PREFIX = "creating-";
@@ -87,6 +89,7 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
     throw asStoreError(error, path);
   });
   let environment: Environment | null = null;
+  let tail: Tail | null = null;
   try {
     sweepCreations(folder);
     if (!existsSync(path)) {
@@ -98,13 +101,21 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
     prepareToOpen(path);
     environment = openEnvironment(path);
     const found = readIdentity(environment);
-    const state = readJournalState(environment);
+    const tailPath = join(folder, TAIL_FILE);
+    const isMarked = environment.cold.doesExist(TAIL_KEY);
+    const records = isMarked ? tailRecords(environment, tailPath, found) : [];
     const identity: Identity = { ...found, epoch: nextEpoch(found.epoch) };
-    await raiseEpoch(environment, path, watchdogMs, identity);
+    await raiseEpoch(environment, path, watchdogMs, identity, records);
     killPoint("epoch-raised");
+    const state = readJournalState(environment);
+    if (isMarked || !isFitTail(tailPath, identity.engineId, state.lastSequence)) {
+      makeTail(folder, tailPath, identity.engineId);
+    }
+    tail = new Tail(tailPath);
     const recovered = recoveredFrom(environment, identity, state);
     const store = new LmdbStore({
       environment,
+      tail,
       journal: state,
       release: () => lock.release(),
       stillHeld: () => lock.held,
@@ -113,6 +124,7 @@ export async function openStore(dir: string, options: OpenOptions = {}): Promise
     });
     return { store, recovered };
   } catch (error) {
+    tail?.close();
     if (!(error instanceof WriteHangs)) await environment?.close(true).catch(() => undefined);
     lock.release();
     throw asStoreError(error, path);
@@ -164,7 +176,7 @@ async function createStoreFile(folder: string, path: string, watchdogMs: number)
   prepareToOpen(draft);
   const environment = openEnvironment(draft);
   try {
-    await writeIdentity(environment, watchdogMs, newIdentity());
+    await writeIdentity(environment, watchdogMs, newIdentity(), []);
   } catch (error) {
     if (!(error instanceof WriteHangs)) await environment.close(true);
     throw error;
@@ -207,17 +219,40 @@ function nextEpoch(last: number): number {
   return last === 0 ? 1 : last + EPOCH_STEP;
 }
 
+/** What the life before left in the tail, checked. */
+function tailRecords(
+  environment: Environment,
+  tailPath: string,
+  { engineId }: Identity,
+): TailRecord[] {
+  const { lastSequence, chain } = readJournalState(environment);
+  return readTail(tailPath, { engineId, lastSequence, chain });
+}
+
+/**
+ * A new file each time that an engine did not end in order: if it was frozen and comes back, it
+ * writes to the old one, which nobody reads any more.
+ */
+function makeTail(folder: string, tailPath: string, engineId: string): void {
+  const draft = join(folder, `${NEW_PREFIX}${process.pid}.tail`);
+  writeFileSync(draft, emptyTail(engineId), { mode: 0o664 });
+  syncFile(draft);
+  renameSync(draft, tailPath);
+  syncFolder(folder);
+}
+
 /** LMDB may claim success where its synced record was not written: see flush-check.ts. */
 async function raiseEpoch(
   environment: Environment,
   path: string,
   watchdogMs: number,
   identity: Identity,
+  tail: readonly TailRecord[],
 ): Promise<void> {
   const check = new FlushCheck(path);
   try {
     const before = check.flushedTransaction();
-    await writeIdentity(environment, watchdogMs, identity);
+    await writeIdentity(environment, watchdogMs, identity, tail);
     environment.cold.doesExist(IDENTITY_KEY);
     if (check.flushedTransaction() > before) return;
   } finally {
@@ -230,11 +265,20 @@ async function writeIdentity(
   environment: Environment,
   watchdogMs: number,
   identity: Identity,
+  tail: readonly TailRecord[],
 ): Promise<void> {
   const payload = encodeIdentity(identity);
   const buffer = Buffer.allocUnsafeSlow(payload.length + TRAILER_BYTES);
   const value = seal("cold", IDENTITY_KEY, payload, buffer, 0);
-  await writeNow(environment, watchdogMs, () => environment.cold.put(IDENTITY_KEY, value));
+  const { cold } = environment;
+  let appended = Promise.resolve(true);
+  await writeNow(environment, watchdogMs, () => {
+    appended = appendRecords(environment, tail);
+    appended.catch(() => undefined);
+    if (cold.doesExist(TAIL_KEY)) cold.remove(TAIL_KEY);
+    cold.put(IDENTITY_KEY, value);
+  });
+  assert(await appended, "records of the tail are in LMDB already");
 }
 
 function syncFile(path: string): void {

@@ -1,9 +1,9 @@
 /**
  * What the broker asks of a store, and what recovery gives back. lmdb-store.ts implements it; the
- * simulator implements it in memory with crashes; a one-flush append log could one day.
+ * simulator implements it in memory with crashes.
  *
  * One group commit = cold rows + one journal record + a trickle of pages + the cut of the journal,
- * in ONE transaction, acknowledged only when it is on disk.
+ * whole or not at all, acknowledged only when it is on disk. A journal record alone costs least.
  */
 
 export type Table = "meta" | "task" | "file" | "bundle" | "pilot" | "reason";

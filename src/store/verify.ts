@@ -13,7 +13,7 @@
  * holds the store's lock: a running engine is refused, and none can start.
  */
 import { existsSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import {
   type BundleId,
   type Epoch,
@@ -33,6 +33,7 @@ import { StoreLock } from "./lock.ts";
 import { decodeIdentity, type Identity } from "./recovery.ts";
 import { decodeRow } from "./row-codec.ts";
 import type { BundleRow, FileRow, ReasonRow, TaskRow } from "./rows.ts";
+import { readTail, TAIL_FILE } from "./tail.ts";
 import type { Table } from "./types.ts";
 
 /** Problems listed in full; beyond it only their number is kept. */
@@ -153,6 +154,7 @@ class Verifier {
   #last = 0;
   #chain = 0;
   #cutBelow = 0;
+  #isTailMarked = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -174,6 +176,7 @@ class Verifier {
       this.#problem(error.message);
     }
     if (isWalked && this.#identity === null) this.#problem("the identity row is missing");
+    if (isWalked && this.#isTailMarked) this.#readTail();
     if (isWalked) this.#checkBooks();
     const tasks = isWalked ? this.#checkLedger() : [];
     if (this.#problemCount > PROBLEMS_MAX) {
@@ -252,6 +255,8 @@ class Verifier {
       } catch (error) {
         this.#problem(messageOf(error));
       }
+    } else if (name === "tail" && payload.length === 0) {
+      this.#isTailMarked = true;
     } else if (name === "cut" && payload.length === 8) {
       this.#cutBelow = Math.max(this.#cutBelow, Buffer.from(payload).readDoubleLE());
     } else {
@@ -297,6 +302,20 @@ class Verifier {
     this.#chain = record.crc;
     this.#cutBelow = Math.max(this.#cutBelow, record.cutBelow);
     this.#journal.push({ sequence, payload: Uint8Array.from(record.payload) });
+  }
+
+  /** What an engine that was killed left there: the next start would take it in. */
+  #readTail(): void {
+    if (this.#identity === null || this.#chain < 0) return;
+    const { engineId } = this.#identity;
+    const base = { engineId, lastSequence: this.#last, chain: this.#chain };
+    try {
+      const records = readTail(join(dirname(this.#path), TAIL_FILE), base);
+      for (const { key, value } of records) this.#journalEntry(key, value);
+    } catch (error) {
+      if (!(error instanceof JumboError)) throw ioError(this.#path, error);
+      this.#problem(error.message);
+    }
   }
 
   #checkBooks(): void {

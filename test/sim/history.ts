@@ -35,9 +35,9 @@ const STARTS_LEFT_MAX = 8;
 const CURSED_MAX = 3;
 /** A second task's pages must not be the only ones: what is written along is next to nothing. */
 const SMALL_TRICKLE = [
-  { journalBytes: 64, pages: 1, leases: 1 },
-  { journalBytes: 512, pages: 2, leases: 4 },
-  { journalBytes: 2_048, pages: 8, leases: 64 },
+  { journalBytes: 64, pages: 1, leases: 1, everyNth: 2 },
+  { journalBytes: 512, pages: 2, leases: 4, everyNth: 1 },
+  { journalBytes: 2_048, pages: 8, leases: 64, everyNth: 1 },
 ] as const;
 
 export interface HistoryResult {

@@ -4,6 +4,7 @@
  *   commit DIR [groups]   commits groups, one line `ack N` for each that was acknowledged
  *   hang DIR              opens, says `ready`, waits for DIR/go, then commits one group
  *   failing DIR           commits ten groups, makes DIR/fail, and tries two more
+ *   tail DIR              the same with twelve groups first: the next one goes to the journal's tail
  *   refused DIR           commits ten groups, makes DIR/fail, and tries the next one while it is told
  *                         that the disk is full
  *   lives DIR             three stores DIR/0..2 in turn, three groups each, lines `ack STORE N`
@@ -52,10 +53,10 @@ async function commitWhenTold(dir: string): Promise<void> {
   exitNow(outcome.ok ? EXIT.ok : EXIT.storeIo);
 }
 
-async function commitWhileFailing(dir: string): Promise<void> {
+async function commitWhileFailing(dir: string, first: number): Promise<void> {
   const { store } = await openStore(dir, { watchdogMs: 1_000 });
-  for (let n = 1; n <= 12; n++) {
-    if (n === 11) writeFileSync(join(dir, "fail"), "");
+  for (let n = 1; n <= first + 1; n++) {
+    if (n === first) writeFileSync(join(dir, "fail"), "");
     const outcome = await commit(store, groupOf(n));
     if (outcome.ok) say(`ack ${n}`);
     else say(`failed ${n} space=${outcome.space} ${outcome.error.message}`);
@@ -107,7 +108,8 @@ const [mode, dir = "", ...rest] = process.argv.slice(2);
 if (mode === "commit") await commitGroups(dir, Number(rest[0] ?? Number.POSITIVE_INFINITY), "");
 else if (mode === "lives") {
   for (let k = 0; k < 3; k++) await commitGroups(join(dir, String(k)), 3, `${k} `);
-} else if (mode === "failing") await commitWhileFailing(dir);
+} else if (mode === "failing") await commitWhileFailing(dir, 11);
+else if (mode === "tail") await commitWhileFailing(dir, 13);
 else if (mode === "refused") await commitWhileRefused(dir);
 else if (mode === "hang") await commitWhenTold(dir);
 else if (mode === "open") await openEach([dir, ...rest]);

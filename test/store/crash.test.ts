@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { SeededRandom } from "../../src/base/index.ts";
 import { openStore } from "../../src/store/index.ts";
 import {
+  bundlesUpTo,
   groupOf,
   inLanes,
   removeFoldersAfterwards,
@@ -24,7 +25,7 @@ async function expectAcknowledged(dir: string, acknowledged: number): Promise<nu
       expect(Buffer.from(bytes).equals(groupOf(sequence).journal)).toBe(true);
     }
     const bundles = new Set([...recovered.rows].map((row) => row.key[0]));
-    for (let n = 1; n <= recovered.lastSequence; n++) expect(bundles.has(n)).toBe(true);
+    for (const n of bundlesUpTo(recovered.lastSequence)) expect(bundles.has(n)).toBe(true);
     for (const page of recovered.pages) expect(page.value.length).toBeGreaterThan(0);
     return recovered.lastSequence;
   } finally {

@@ -135,14 +135,14 @@ describe("a damaged store", () => {
   test("names table and key of a value whose CRC does not fit", async () => {
     const dir = storeWith(good);
     const environment = openEnvironment(join(dir, "store.mdb"));
-    const key = pageKey(1, 42);
+    const key = pageKey(1, 5);
     const value = Buffer.from(environment.pages.get(key) as Uint8Array);
     value.writeUInt8(value.readUInt8(10) ^ 1, 10);
     await environment.pages.put(key, value);
     await environment.close(false);
     const end = await runChild(["open", dir]);
     expect(end.code).toBe(74);
-    expect(end.output).toContain("the CRC of page [1, 42] does not fit");
+    expect(end.output).toContain("the CRC of page [1, 5] does not fit");
   });
 
   test("names the journal record that is missing or exchanged", async () => {

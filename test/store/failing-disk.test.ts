@@ -65,6 +65,39 @@ test("any failing call ends in a failed commit, 74, and no acknowledged loss", a
   });
 });
 
+test("a failing tail of the journal ends in a failed commit, 74, and no acknowledged loss", async (context) => {
+  const shim = compileShim(context);
+  await inLanes(["tail", "tailhead"], 2, async (kind) => {
+    const dir = temporaryFolder();
+    const when = { LD_PRELOAD: shim, FAIL_WHAT: kind, FAIL_WHEN: join(dir, "fail") };
+    const end = await runChild(["tail", dir], when);
+    expect(`${kind} ${end.code} ${end.signal}\n${end.output}`).toContain(`${kind} 74 null\n`);
+    expect(end.output).toMatch(/failed 13 space=false .*EIO/);
+    expect(end.output).toContain("failed 14 space=false");
+    const { store, recovered } = await openStore(dir);
+    expect(recovered.lastSequence).toBeGreaterThanOrEqual(12);
+    expect(recovered.lastSequence).toBeLessThanOrEqual(13);
+    for (const { sequence, bytes } of recovered.journal) {
+      expect(Buffer.from(bytes).equals(groupOf(sequence).journal)).toBe(true);
+    }
+    await store.close();
+  });
+});
+
+test("a tail that takes a record in two writes has it whole", async (context) => {
+  const dir = temporaryFolder();
+  const end = await runChild(["tail", dir], {
+    LD_PRELOAD: compileShim(context),
+    FAIL_WHAT: "tail",
+    FAIL_WHEN: join(dir, "fail"),
+    FAIL_SHORT: "1",
+  });
+  expect(end.output).toContain("ack 14");
+  const { store, recovered } = await openStore(dir);
+  expect(recovered.lastSequence).toBe(14);
+  await store.close();
+});
+
 test("a synced record of which only half was written is put back", async (context) => {
   const dir = temporaryFolder();
   await runChild(["failing", dir], {

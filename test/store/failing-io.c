@@ -5,12 +5,15 @@
  *   visible     the write of the meta record that makes a transaction visible
  *   synced      the write of the meta record that says it is on disk (half a page behind the first)
  *   data        the write of data pages
+ *   tail        the write of a record to the journal's tail
+ *   tailhead    the write of the tail's head
  *
  * With FAIL_ENOSPC it is ENOSPC instead of EIO; with FAIL_SHORT half of a pwrite is written.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -27,7 +30,17 @@ static int fails(const char *kind) {
   return 1;
 }
 
-static const char *kind_of(off_t offset, size_t bytes) {
+static int is_tail(int fd) {
+  char link[64], path[4096];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link, path, sizeof path - 1);
+  if (length < 5) return 0;
+  path[length] = 0;
+  return strcmp(path + length - 5, ".tail") == 0;
+}
+
+static const char *kind_of(int fd, off_t offset, size_t bytes) {
+  if (is_tail(fd)) return offset < 4096 ? "tailhead" : "tail";
   if (bytes < 512 && offset >= 2048 && offset < 4096) return "synced";
   if (bytes < 512 && offset < 8192) return "visible";
   return "data";
@@ -41,14 +54,14 @@ int fdatasync(int fd) {
 ssize_t pwrite(int fd, const void *from, size_t bytes, off_t offset) {
   ssize_t (*next)(int, const void *, size_t, off_t) =
       (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
-  if (!fails(kind_of(offset, bytes))) return next(fd, from, bytes, offset);
+  if (!fails(kind_of(fd, offset, bytes))) return next(fd, from, bytes, offset);
   return getenv("FAIL_SHORT") ? next(fd, from, bytes / 2, offset) : -1;
 }
 
 ssize_t pwrite64(int fd, const void *from, size_t bytes, off_t offset) {
   ssize_t (*next)(int, const void *, size_t, off_t) =
       (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite64");
-  if (!fails(kind_of(offset, bytes))) return next(fd, from, bytes, offset);
+  if (!fails(kind_of(fd, offset, bytes))) return next(fd, from, bytes, offset);
   return getenv("FAIL_SHORT") ? next(fd, from, bytes / 2, offset) : -1;
 }
 

@@ -9,7 +9,7 @@ removeFoldersAfterwards();
 
 test("a full disk is waited out: the same group works once there is space", async (context) => {
   const dir = temporaryFolder();
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", dir]);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", dir]);
   if (mounted.status !== 0) {
     console.warn("SKIPPED: a full disk needs the right to mount a small tmpfs");
     context.skip();
@@ -56,7 +56,7 @@ test("a full disk is waited out: the same group works once there is space", asyn
 
 test("a store that never gets its space back closes and opens again", async (context) => {
   const dir = temporaryFolder();
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", dir]);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", dir]);
   if (mounted.status !== 0) {
     console.warn("SKIPPED: a full disk needs the right to mount a small tmpfs");
     context.skip();
@@ -87,7 +87,7 @@ test("a store that never gets its space back closes and opens again", async (con
 
 test("a commit is not begun on a disk that is nearly full", async (context) => {
   const dir = temporaryFolder();
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", dir]);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", dir]);
   if (mounted.status !== 0) {
     console.warn("SKIPPED: a full disk needs the right to mount a small tmpfs");
     context.skip();

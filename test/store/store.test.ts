@@ -5,10 +5,12 @@ import { JumboError } from "../../src/base/index.ts";
 import { openStore } from "../../src/store/index.ts";
 import { EPOCH_STEP } from "../../src/store/open.ts";
 import {
+  bundlesUpTo,
   commit,
   digestOf,
   filled,
   groupOf,
+  isLone,
   removeFoldersAfterwards,
   temporaryFolder,
 } from "./support.ts";
@@ -39,9 +41,7 @@ describe("a store", () => {
         expect(Buffer.from(bytes).equals(groupOf(sequence).journal)).toBe(true);
       }
       const bundles = [...recovered.rows].filter((row) => row.table === "bundle");
-      expect(bundles.map((row) => row.key)).toEqual(
-        Array.from({ length: life * 150 }, (_, i) => [i + 1]),
-      );
+      expect(bundles.map((row) => row.key[0])).toEqual(bundlesUpTo(life * 150));
       for (let n = life * 150 + 1; n <= (life + 1) * 150; n++) {
         expect(await commit(store, groupOf(n))).toEqual({ ok: true });
       }
@@ -49,7 +49,7 @@ describe("a store", () => {
     }
     const { store, recovered } = await openStore(dir);
     const pages = new Map<number, number>();
-    for (let n = 3; n <= 450; n += 3) pages.set(n % 70, n);
+    for (let n = 3; n <= 450; n += 3) if (!isLone(n)) pages.set(n % 70, n);
     const found = [...recovered.pages];
     expect(found.map((row) => row.page)).toEqual([...pages.keys()].sort((a, b) => a - b));
     for (const row of found) {
@@ -201,7 +201,7 @@ describe("opening", () => {
     expect(second.recovered.epoch).toBe(1 + EPOCH_STEP);
     expect(second.recovered.engineId).toBe(first.recovered.engineId);
     await second.store.close();
-    expect(readdirSync(dir).sort()).toEqual(["store.mdb", "store.mdb-lock"]);
+    expect(readdirSync(dir).sort()).toEqual(["store.mdb", "store.mdb-lock", "store.tail"]);
   });
 
   test("creates only when it may", async () => {
@@ -219,7 +219,7 @@ describe("opening", () => {
     writeFileSync(join(dir, "creating-17.mdb-lock"), "");
     const { store } = await openStore(dir);
     await store.close();
-    expect(readdirSync(dir).sort()).toEqual(["store.mdb", "store.mdb-lock"]);
+    expect(readdirSync(dir).sort()).toEqual(["store.mdb", "store.mdb-lock", "store.tail"]);
   });
 
   test("reads the same twice: recovery changes nothing but the epoch", async () => {

@@ -36,8 +36,16 @@ export const part: Part = {
     const dir = join(root, "recorded");
     mkdirSync(dir);
     const env = { LD_PRELOAD: shim, RECORD_LOG: log };
-    const writer = await new Child([program("store-writer"), dir, "3", "120"], env).end;
-    if (writer.code !== 0 || !existsSync(log)) throw new Error(`no log: ${writer.stderr}`);
+    // Lives that close in order, and two that are killed: what comes next takes their tail in.
+    for (const [lives, end] of [
+      ["2", "killed"],
+      ["1", "killed"],
+      ["2", ""],
+    ] as const) {
+      const writer = await new Child([program("store-writer"), dir, lives, "80", end], env).end;
+      const isRight = end === "killed" ? writer.signal === "SIGKILL" : writer.code === 0;
+      if (!isRight || !existsSync(log)) throw new Error(`no log: ${writer.stderr}`);
+    }
     const sums: Told = { images: 0, lost: 0, corrupt: 0, absent: 0, refused: 0, problems: [] };
     const control: Told = { images: 0, lost: 0, corrupt: 0, absent: 0, refused: 0, problems: [] };
     const violations: string[] = [];

@@ -10,17 +10,20 @@
  * written on. Prints one JSON line: {images, lost, corrupt, absent, problems}.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { JumboError, SeededRandom } from "../../../src/base/index.ts";
 import { openStore } from "../../../src/store/index.ts";
-import { commit, groupOf } from "../../store/support-groups.ts";
+import { bundlesUpTo, commit, groupOf } from "../../store/support-groups.ts";
 
 const SECTOR = 512;
 const KIND = { write: 1, begin: 2, end: 3, truncate: 4, rename: 5, folder: 6, ack: 7 } as const;
 
+const HEAD_BYTES = 40;
+
 interface Event {
   readonly kind: number;
   readonly dsync: boolean;
+  readonly inode: number;
   readonly offset: number;
   readonly id: number;
   readonly data: Buffer;
@@ -37,27 +40,26 @@ interface Pending {
 function readLog(path: string): Event[] {
   const bytes = readFileSync(path);
   const events: Event[] = [];
-  for (let at = 0; at + 32 <= bytes.length; ) {
-    const length = Number(bytes.readBigUInt64LE(at + 16));
+  for (let at = 0; at + HEAD_BYTES <= bytes.length; ) {
+    const u64 = (field: number) => Number(bytes.readBigUInt64LE(at + field));
+    const length = u64(24);
     events.push({
       kind: bytes.readUInt32LE(at),
       dsync: bytes.readUInt32LE(at + 4) === 1,
-      offset: Number(bytes.readBigUInt64LE(at + 8)),
-      id: Number(bytes.readBigUInt64LE(at + 24)),
-      data: bytes.subarray(at + 32, at + 32 + length),
+      inode: u64(8),
+      offset: u64(16),
+      id: u64(32),
+      data: bytes.subarray(at + HEAD_BYTES, at + HEAD_BYTES + length),
     });
-    at += 32 + length;
+    at += HEAD_BYTES + length;
   }
   return events;
 }
 
-/** The disk as it is known to be, and what may or may not have reached it. */
-class Disk {
+/** A file as it is known to be, and what may or may not have reached the disk. */
+class DiskFile {
   bytes = Buffer.alloc(0);
   pending: Pending[] = [];
-  acknowledged = 0;
-  /** 0 no such name, 1 renamed, 2 renamed and the folder synced. */
-  named = 0;
   readonly #begun = new Map<number, number>();
 
   apply(event: Event, order: number, syncs: boolean): void {
@@ -71,9 +73,7 @@ class Disk {
       const before = this.#begun.get(event.id) ?? 0;
       for (const write of this.pending) if (write.order < before) this.#settle(write);
       this.pending = this.pending.filter((write) => write.order >= before);
-    } else if (kind === KIND.rename) this.named = 1;
-    else if (kind === KIND.folder && this.named === 1) this.named = 2;
-    else if (kind === KIND.ack) this.acknowledged = Number(data.toString().trim());
+    }
   }
 
   #grow(size: number): void {
@@ -85,15 +85,20 @@ class Disk {
     data.copy(this.bytes, offset);
   }
 
-  /** One possible disk after a cut now. `reach` is how likely a write's sector got there. */
-  image(random: SeededRandom, reach: number): Buffer {
-    const end = this.pending.reduce((most, { offset, data }) => {
+  /**
+   * What the disk may hold of it after a cut now. `reach` is how likely a write's sector got there;
+   * `underWay` is a write that had begun and not returned, synchronous or not.
+   */
+  image(random: SeededRandom, reach: number, underWay: Event | null): Buffer {
+    const pending = [...this.pending];
+    if (underWay) pending.push({ ...underWay, order: Number.POSITIVE_INFINITY, durable: false });
+    const end = pending.reduce((most, { offset, data }) => {
       return Math.max(most, offset + data.length);
     }, this.bytes.length);
     const image = Buffer.alloc(end);
     this.bytes.copy(image);
     let size = this.bytes.length;
-    for (const { offset, data, durable } of this.pending) {
+    for (const { offset, data, durable } of pending) {
       for (let at = 0; at < data.length; ) {
         const next = Math.min(data.length, at + SECTOR - ((offset + at) % SECTOR));
         if (durable || random.chance(reach)) {
@@ -105,6 +110,62 @@ class Disk {
     }
     // A file's length reaches the disk by itself: up to the last write or only to what is there.
     return random.chance(0.5) ? image : image.subarray(0, size);
+  }
+}
+
+/** Which file a name stands for: the one before a rename until the folder is synced, or the new one. */
+class DiskName {
+  #before: DiskFile | null = null;
+  #now: DiskFile | null = null;
+
+  rename(file: DiskFile): void {
+    this.#before = this.#now;
+    this.#now = file;
+  }
+
+  sync(): void {
+    this.#before = this.#now;
+  }
+
+  after(random: SeededRandom): DiskFile | null {
+    return this.#before === this.#now || random.chance(0.5) ? this.#now : this.#before;
+  }
+}
+
+class Disk {
+  acknowledged = 0;
+  readonly #files = new Map<number, DiskFile>();
+  /** The write that comes next, while it is under way. */
+  #underWay: Event | null = null;
+  readonly names = { "store.mdb": new DiskName(), "store.tail": new DiskName() };
+
+  apply(event: Event, order: number, syncs: boolean): void {
+    const { kind, data } = event;
+    if (kind === KIND.ack) this.acknowledged = Number(data.toString().trim());
+    else if (kind === KIND.folder) for (const name of Object.values(this.names)) name.sync();
+    else if (kind === KIND.rename) {
+      const name = basename(data.toString()) as keyof Disk["names"];
+      this.names[name].rename(this.#file(event.inode));
+    } else this.#file(event.inode).apply(event, order, syncs);
+  }
+
+  /** After all events before it: what it writes may be on the disk in part. */
+  begin(event: Event | undefined): void {
+    this.#underWay = event?.kind === KIND.write ? event : null;
+  }
+
+  /** null: there is no such file. */
+  image(name: keyof Disk["names"], random: SeededRandom, reach: number): Buffer | null {
+    const file = this.names[name].after(random);
+    const underWay = this.#underWay;
+    const isIt = underWay !== null && this.#file(underWay.inode) === file;
+    return file?.image(random, reach, isIt ? underWay : null) ?? null;
+  }
+
+  #file(inode: number): DiskFile {
+    const file = this.#files.get(inode) ?? new DiskFile();
+    this.#files.set(inode, file);
+    return file;
   }
 }
 
@@ -123,16 +184,19 @@ let at = 0;
 for (const [i, cut] of cuts.entries()) {
   for (; at <= cut; at++) disk.apply(events[at] as Event, at, mode !== "nosync");
   told.images++;
-  const isThere = disk.named === 2 || (disk.named === 1 && random.chance(0.5));
-  if (!isThere) {
+  disk.begin(events[at]);
+  const reach = [0, 0.1, 0.5, 0.9, 1][random.below(5)] as number;
+  const store = disk.image("store.mdb", random, reach);
+  if (store === null) {
     told.absent++;
     if (disk.acknowledged > 0) told.lost++;
     continue;
   }
   const dir = join(root, String(i));
   mkdirSync(dir, { recursive: true });
-  const reach = [0, 0.1, 0.5, 0.9, 1][random.below(5)] as number;
-  writeFileSync(join(dir, "store.mdb"), disk.image(random, reach));
+  writeFileSync(join(dir, "store.mdb"), store);
+  const tail = disk.image("store.tail", random, reach);
+  if (tail !== null) writeFileSync(join(dir, "store.tail"), tail);
   const problem = await judge(dir, disk.acknowledged);
   if (problem !== "") {
     if (told.problems.length < 5) told.problems.push(`cut ${cut} of ${events.length}: ${problem}`);
@@ -169,7 +233,7 @@ async function judge(dir: string, acknowledged: number): Promise<string> {
         return `corrupt: record ${sequence}`;
     }
     const bundles = new Set([...recovered.rows].map((row) => row.key[0]));
-    for (let n = 1; n <= last; n++) if (!bundles.has(n)) return `corrupt: row ${n} is missing`;
+    for (const n of bundlesUpTo(last)) if (!bundles.has(n)) return `corrupt: row ${n} is missing`;
     const pages = new Map<number, Uint8Array>();
     for (let n = 1; n <= last; n++) {
       for (const { page, value } of groupOf(n).pages) pages.set(page, value as Uint8Array);

@@ -1,10 +1,10 @@
-/* Preloaded into a program that writes a store: every change of a file named *.mdb goes into the log
- * named by RECORD_LOG, with the syncs around it, so that power cuts can be made up afterwards
+/* Preloaded into a program that writes a store: every change of a file named *.mdb or *.tail goes into
+ * the log named by RECORD_LOG, with the syncs around it, so that power cuts can be made up afterwards
  * (power-cut-images.ts reads it). A write to a file named *.acks is an acknowledgement.
  *
- *   record = kind u32 | flags u32 | offset u64 | length u64 | id u64 | data
+ *   record = kind u32 | flags u32 | inode u64 | offset u64 | length u64 | id u64 | data
  *   kind: 1 write (after it returned; flags 1: O_DSYNC) 2 sync begins 3 sync ended (id joins them)
- *         4 truncate (length) 5 rename (data: to) 6 folder sync 7 acknowledgement (data)
+ *         4 truncate (offset: length) 5 rename (data: to) 6 folder sync 7 acknowledgement (data)
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,8 +27,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
 static uint64_t next_id = 1;
 
-static void put(uint32_t kind, uint32_t flags, uint64_t offset, const struct iovec *parts, int count,
-                uint64_t length, uint64_t id) {
+static void put(uint32_t kind, uint32_t flags, uint64_t inode, uint64_t offset,
+                const struct iovec *parts, int count, uint64_t length, uint64_t id) {
   pthread_mutex_lock(&lock);
   if (log_fd < 0) {
     const char *path = getenv("RECORD_LOG");
@@ -37,8 +37,8 @@ static void put(uint32_t kind, uint32_t flags, uint64_t offset, const struct iov
   if (log_fd >= 0) {
     struct {
       uint32_t kind, flags;
-      uint64_t offset, length, id;
-    } head = {kind, flags, offset, length, id};
+      uint64_t inode, offset, length, id;
+    } head = {kind, flags, inode, offset, length, id};
     syscall(SYS_write, log_fd, &head, sizeof head);
     uint64_t left = length;
     for (int i = 0; i < count && left > 0; i++) {
@@ -55,6 +55,13 @@ static int ends(const char *path, const char *with) {
   return a >= b && strcmp(path + a - b, with) == 0;
 }
 
+static int is_store(const char *path) { return ends(path, ".mdb") || ends(path, ".tail"); }
+
+static uint64_t inode_of(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 static int kind_of(int fd) {
   char link[64], path[4096];
   struct stat status;
@@ -62,7 +69,7 @@ static int kind_of(int fd) {
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length < 0) return OTHER;
   path[length] = 0;
-  if (ends(path, ".mdb")) return STORE;
+  if (is_store(path)) return STORE;
   if (ends(path, ".acks")) return ACKS;
   if (path[0] == '/' && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) return DIRECTORY;
   return OTHER;
@@ -71,9 +78,10 @@ static int kind_of(int fd) {
 static void wrote(int fd, const struct iovec *parts, int count, off_t offset, ssize_t done) {
   if (done <= 0) return;
   int kind = kind_of(fd);
-  if (kind == ACKS) put(ACK, 0, 0, parts, count, done, 0);
+  if (kind == ACKS) put(ACK, 0, 0, 0, parts, count, done, 0);
   if (kind != STORE) return;
-  put(WRITE, (fcntl(fd, F_GETFL) & O_DSYNC) ? 1 : 0, offset, parts, count, done, 0);
+  int dsync = (fcntl(fd, F_GETFL) & O_DSYNC) ? 1 : 0;
+  put(WRITE, dsync, inode_of(fd), offset, parts, count, done, 0);
 }
 
 ssize_t pwrite(int fd, const void *from, size_t bytes, off_t offset) {
@@ -110,10 +118,10 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 static int synced(int fd, int (*next)(int)) {
   int kind = kind_of(fd);
   uint64_t id = __sync_fetch_and_add(&next_id, 1);
-  if (kind == STORE) put(SYNC_BEGIN, 0, 0, NULL, 0, 0, id);
+  if (kind == STORE) put(SYNC_BEGIN, 0, inode_of(fd), 0, NULL, 0, 0, id);
   int result = next(fd);
-  if (result == 0 && kind == STORE) put(SYNC_END, 0, 0, NULL, 0, 0, id);
-  if (result == 0 && kind == DIRECTORY) put(FOLDER, 0, 0, NULL, 0, 0, 0);
+  if (result == 0 && kind == STORE) put(SYNC_END, 0, inode_of(fd), 0, NULL, 0, 0, id);
+  if (result == 0 && kind == DIRECTORY) put(FOLDER, 0, 0, 0, NULL, 0, 0, 0);
   return result;
 }
 int fdatasync(int fd) { return synced(fd, NEXT(fdatasync)); }
@@ -121,7 +129,7 @@ int fsync(int fd) { return synced(fd, NEXT(fsync)); }
 
 int ftruncate(int fd, off_t length) {
   int result = NEXT(ftruncate)(fd, length);
-  if (result == 0 && kind_of(fd) == STORE) put(TRUNCATE, 0, length, NULL, 0, 0, 0);
+  if (result == 0 && kind_of(fd) == STORE) put(TRUNCATE, 0, inode_of(fd), length, NULL, 0, 0, 0);
   return result;
 }
 int ftruncate64(int fd, off_t length) { return ftruncate(fd, length); }
@@ -129,6 +137,9 @@ int ftruncate64(int fd, off_t length) { return ftruncate(fd, length); }
 int rename(const char *from, const char *to) {
   int result = NEXT(rename)(from, to);
   struct iovec part = {(void *)to, strlen(to)};
-  if (result == 0 && ends(to, ".mdb")) put(RENAME, 0, 0, &part, 1, part.iov_len, 0);
+  struct stat status;
+  if (result == 0 && is_store(to) && stat(to, &status) == 0) {
+    put(RENAME, 0, status.st_ino, 0, &part, 1, part.iov_len, 0);
+  }
   return result;
 }
