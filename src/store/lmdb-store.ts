@@ -242,10 +242,10 @@ export class LmdbStore implements Store {
 
   /**
    * From now on LMDB's file alone is the whole store. Where that fails nothing is lost: the next
-   * start does it.
+   * start does it. Not where another engine has the store by now: the mark is that of its tail.
    */
   async #emptyTail(): Promise<void> {
-    if (!this.#tailMarked || this.#broken || this.#failure !== null) return;
+    if (!this.#tailMarked || this.#broken || this.#failure !== null || !this.#stillHeld()) return;
     const { cold } = this.#environment;
     try {
       await writeNow(this.#environment, this.#watchdogMs, () => {

@@ -51,15 +51,7 @@ export class SpanBlockBuilder {
     ) {
       // Room for one: most blocks have one span, and an empty array makes room for 17 at once.
       if (open !== null) (this.#full ??= []).push(open);
-      this.#open = {
-        task: this.task,
-        size: 1,
-        first: [first],
-        count: [count],
-        attempt: [attempt],
-        grant: [grant],
-        lease: [lease],
-      };
+      this.#open = singleSpan(this.task, first, count, attempt, grant, lease);
       this.#epoch = epoch;
       this.#least = first;
       this.#most = first;
@@ -96,7 +88,7 @@ export function singleSpan(
   attempt: number,
   grant: number,
   lease: LeaseId,
-): SpanBlock {
+): OpenBlock {
   return {
     task,
     size: 1,

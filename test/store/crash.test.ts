@@ -2,10 +2,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { SeededRandom } from "../../src/base/index.ts";
-import { openStore } from "../../src/store/index.ts";
 import {
-  bundlesUpTo,
-  groupOf,
+  expectAcknowledged,
   inLanes,
   removeFoldersAfterwards,
   runChild,
@@ -14,24 +12,6 @@ import {
 } from "./support.ts";
 
 removeFoldersAfterwards();
-
-/** Recovers and proves: an unbroken chain that ends at or just behind the last acknowledgement. */
-async function expectAcknowledged(dir: string, acknowledged: number): Promise<number> {
-  const { store, recovered } = await openStore(dir);
-  try {
-    expect(recovered.lastSequence).toBeGreaterThanOrEqual(acknowledged);
-    expect(recovered.lastSequence).toBeLessThanOrEqual(acknowledged + 1);
-    for (const { sequence, bytes } of recovered.journal) {
-      expect(Buffer.from(bytes).equals(groupOf(sequence).journal)).toBe(true);
-    }
-    const bundles = new Set([...recovered.rows].map((row) => row.key[0]));
-    for (const n of bundlesUpTo(recovered.lastSequence)) expect(bundles.has(n)).toBe(true);
-    for (const page of recovered.pages) expect(page.value.length).toBeGreaterThan(0);
-    return recovered.lastSequence;
-  } finally {
-    await store.close();
-  }
-}
 
 function lastNumber(output: string, pattern: RegExp): number {
   let last = 0;

@@ -4,7 +4,9 @@ import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
+import { afterAll, expect } from "vitest";
+import { openStore } from "../../src/store/index.ts";
+import { bundlesUpTo, groupOf } from "./support-groups.ts";
 
 export * from "./support-groups.ts";
 
@@ -79,4 +81,22 @@ export async function inLanes<Item>(
     while (next < items.length) await job(items[next++] as Item);
   };
   await Promise.all(Array.from({ length: width }, lane));
+}
+
+/** Recovers and proves: an unbroken chain that ends at or just behind the last acknowledgement. */
+export async function expectAcknowledged(dir: string, acknowledged: number): Promise<number> {
+  const { store, recovered } = await openStore(dir);
+  try {
+    expect(recovered.lastSequence).toBeGreaterThanOrEqual(acknowledged);
+    expect(recovered.lastSequence).toBeLessThanOrEqual(acknowledged + 1);
+    for (const { sequence, bytes } of recovered.journal) {
+      expect(Buffer.from(bytes).equals(groupOf(sequence).journal)).toBe(true);
+    }
+    const bundles = new Set([...recovered.rows].map((row) => row.key[0]));
+    for (const n of bundlesUpTo(recovered.lastSequence)) expect(bundles.has(n)).toBe(true);
+    for (const page of recovered.pages) expect(page.value.length).toBeGreaterThan(0);
+    return recovered.lastSequence;
+  } finally {
+    await store.close();
+  }
 }

@@ -24,14 +24,20 @@ function lone(sequence: number, bytes = 100) {
   return { sequence, journal: filled(bytes, sequence), rows: [], pages: [], cutBelow: 0 };
 }
 
-/** What an engine leaves behind that is killed after groups 1 to `last`, all but 1 in the tail. */
-async function killedAfter(last: number, bytes = 100): Promise<string> {
+/** A store at work, with groups 1 to `last`, all but 1 in the tail. */
+async function atWork(last: number, bytes = 100) {
   const dir = temporaryFolder("fast");
   const { store } = await openStore(dir);
   await commit(store, groupOf(1));
   const { lastTxnId } = store.stats();
   for (let n = 2; n <= last; n++) expect(await commit(store, lone(n, bytes))).toEqual({ ok: true });
   expect(store.stats().lastTxnId, "LMDB was not asked").toBe(lastTxnId);
+  return { dir, store, lastTxnId };
+}
+
+/** What an engine leaves behind that is killed then. */
+async function killedAfter(last: number, bytes = 100): Promise<string> {
+  const { dir, store } = await atWork(last, bytes);
   const left = copyOf(dir);
   await store.close();
   return left;
@@ -65,10 +71,9 @@ async function opened(dir: string): Promise<number | string> {
   }
 }
 
-function change(dir: string, how: (bytes: Buffer) => Buffer | undefined): void {
+function change(dir: string, how: (bytes: Buffer) => Buffer): void {
   const path = join(dir, TAIL_FILE);
-  const bytes = readFileSync(path);
-  writeFileSync(path, how(bytes) ?? bytes);
+  writeFileSync(path, how(readFileSync(path)));
 }
 
 describe("the journal's tail", () => {
@@ -82,20 +87,14 @@ describe("the journal's tail", () => {
   });
 
   test("is in LMDB's file after a close in order", async () => {
-    const dir = temporaryFolder("fast");
-    const { store } = await openStore(dir);
-    await commit(store, groupOf(1));
-    for (let n = 2; n <= 9; n++) await commit(store, lone(n));
+    const { dir, store } = await atWork(9);
     await store.close();
     rmSync(join(dir, TAIL_FILE));
     expect(await opened(dir)).toBe(9);
   });
 
   test("goes along with the next group that LMDB writes, and begins anew", async () => {
-    const dir = temporaryFolder("fast");
-    const { store } = await openStore(dir);
-    await commit(store, groupOf(1));
-    for (let n = 2; n <= 10; n++) await commit(store, lone(n));
+    const { dir, store } = await atWork(10);
     await commit(store, { ...groupOf(11), journal: filled(3, 11) });
     const before = copyOf(dir);
     await commit(store, lone(12));
@@ -106,10 +105,7 @@ describe("the journal's tail", () => {
   });
 
   test("that is full, or too small for a record, leaves it to LMDB", async () => {
-    const dir = temporaryFolder("fast");
-    const { store } = await openStore(dir);
-    await commit(store, groupOf(1));
-    const from = store.stats().lastTxnId;
+    const { dir, store, lastTxnId: from } = await atWork(1);
     for (let n = 2; n <= 600; n++) await commit(store, lone(n));
     expect(store.stats().lastTxnId - from).toBe(2);
     await commit(store, lone(601, 200_000));
@@ -204,10 +200,7 @@ describe("the journal's tail", () => {
   });
 
   test("of an engine that came back from a freeze is not the new engine's", async () => {
-    const dir = temporaryFolder("fast");
-    const frozen = await openStore(dir);
-    await commit(frozen.store, groupOf(1));
-    await commit(frozen.store, lone(2));
+    const { dir, store: frozen } = await atWork(2);
     // Somebody took the lock meanwhile and went on from what was on disk.
     rmSync(join(dir, LOCK_FILE));
     const next = await openStore(dir);
@@ -216,7 +209,7 @@ describe("the journal's tail", () => {
     for (const n of [4, 5, 6]) await commit(next.store, lone(n));
     const began = performance.now();
     vi.spyOn(performance, "now").mockImplementation(() => began + 7_000);
-    const told = await commit(frozen.store, lone(3));
+    const told = await commit(frozen, lone(3));
     expect(told).toMatchObject({ ok: false, space: false });
     expect((told as { error: Error }).error.message).toContain("taken by another engine");
     vi.restoreAllMocks();
@@ -224,6 +217,20 @@ describe("the journal's tail", () => {
     await next.store.close();
     const { store, recovered } = await openStore(left);
     expect(recovered.lastSequence).toBe(6);
+    await store.close();
+  });
+
+  test("of the engine that has the store now is left alone by one that ends late", async () => {
+    const { dir, store: late } = await atWork(2);
+    rmSync(join(dir, LOCK_FILE));
+    const { store: next } = await openStore(dir);
+    await commit(next, groupOf(3));
+    for (const n of [4, 5]) await commit(next, lone(n));
+    await late.close();
+    const left = copyOf(dir);
+    await next.close();
+    const { store, recovered } = await openStore(left);
+    expect(recovered.lastSequence).toBe(5);
     await store.close();
   });
 });
