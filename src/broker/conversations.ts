@@ -91,11 +91,11 @@ export class Conversations {
     this.onSession(session, false);
   }
 
-  receive(connection: number, payload: Uint8Array): void {
+  receive(connection: number, bytes: Uint8Array, begin: number, end: number): void {
     const known = this.#connections.get(connection);
     if (!known) return;
     try {
-      this.#handle(known, decodeBriefly(payload, "pilot") as PilotMessage);
+      this.#handle(known, decodeBriefly(bytes, "pilot", begin, end) as PilotMessage);
     } catch (error) {
       if (!(error instanceof JumboError)) throw error;
       this.#fault(known, error);

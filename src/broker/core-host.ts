@@ -11,7 +11,7 @@ import { Core } from "./core.ts";
 import type { InputSource } from "./granter.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { CoreOptions } from "./parts.ts";
-import { type FrameBatch, type FromCore, forEachFrame, type ToCore, unpacked } from "./port.ts";
+import { type FrameBatch, type FromCore, type ToCore, unpacked } from "./port.ts";
 import type { RecoverySummary } from "./recovery.ts";
 
 export interface HostOptions {
@@ -131,13 +131,15 @@ export class CoreHost {
     this.#core.endOfBatch();
   }
 
-  #receiveAll(frames: FrameBatch): void {
-    this.#outgoing.framesCame(frames.ends.length);
-    forEachFrame(frames, this.#receiveFrame);
+  #receiveAll({ connections, ends, bytes }: FrameBatch): void {
+    this.#outgoing.framesCame(ends.length);
+    let begin = 0;
+    for (let i = 0; i < ends.length; i++) {
+      const end = ends[i] as number;
+      this.#core.receive(connections[i] as number, bytes, begin, end);
+      begin = end;
+    }
   }
-
-  readonly #receiveFrame = (connection: number, payload: Uint8Array): void =>
-    this.#core.receive(connection, payload);
 
   #ask(id: number, name: CommandName, ask: unknown): void {
     this.#core.ask(name, ask as CommandMap[typeof name]["ask"], {

@@ -141,8 +141,9 @@ export class Core {
     this.#conversations.closed(connection);
   }
 
-  receive(connection: number, payload: Uint8Array): void {
-    this.#conversations.receive(connection, payload);
+  /** A payload: `bytes`, or [begin, end) of them. */
+  receive(connection: number, bytes: Uint8Array, begin = 0, end = bytes.length): void {
+    this.#conversations.receive(connection, bytes, begin, end);
   }
 
   ask<Name extends CommandName>(

@@ -8,10 +8,10 @@
  * One bad peer never hurts others: whatever it sends or does not read ends at a limit of its own
  * connection, with a `fault` frame where there is something to say.
  */
-import type { Socket } from "node:net";
 import { assert, type PilotAddress } from "../base/index.ts";
 import { type CorePort, type FrameBatch, FrameGatherer, type FromCore } from "../broker/index.ts";
 import { GatewayCounters } from "./counters.ts";
+import type { Incoming } from "./incoming.ts";
 import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
 import { type Listener, openListener } from "./listener.ts";
 import { Peer } from "./peer.ts";
@@ -69,7 +69,7 @@ export class Gateway {
         const listener = await openListener(address, {
           pilotKey: options.pilotKey,
           handshakeTimeoutMs: this.#limits.helloTimeoutMs,
-          onSocket: (socket, peer) => this.#accept(socket, peer),
+          onSocket: (incoming, peer) => this.#accept(incoming, peer),
           onHandshakeFailed: () => {
             this.counters.handshakesFailed++;
           },
@@ -99,15 +99,15 @@ export class Gateway {
     this.#flush();
   }
 
-  #accept(socket: Socket, name: string): void {
+  #accept(incoming: Incoming, name: string): void {
     const connection = this.#nextConnection++;
     assert(connection <= 0xffff_ffff, "connection numbers are used up");
     const events = {
-      frame: (peer: Peer, payload: Uint8Array) => this.#frame(peer, payload),
-      gone: (peer: Peer) => this.#gone(peer),
+      frame: this.#frame,
+      gone: this.#gone,
     };
     const { counters } = this;
-    const peer = new Peer(socket, connection, name, performance.now(), {
+    const peer = new Peer(incoming, connection, name, performance.now(), {
       limits: this.#limits,
       counters,
       events,
@@ -126,23 +126,23 @@ export class Gateway {
     if (this.#coreBehind) peer.setCoreBehind(true);
   }
 
-  #frame(peer: Peer, payload: Uint8Array): void {
+  readonly #frame = (peer: Peer, bytes: Uint8Array, begin: number, end: number): void => {
     if (!peer.told) {
       peer.told = true;
       this.#opened.push({ connection: peer.connection, peer: peer.name });
     }
-    this.#gatherer.add(peer.connection, payload);
+    this.#gatherer.add(peer.connection, bytes, begin, end);
     this.#plan();
-  }
+  };
 
-  #gone(peer: Peer): void {
+  readonly #gone = (peer: Peer): void => {
     this.counters.connections--;
     this.counters.closed++;
     this.#peers.delete(peer.connection);
     if (!peer.told) return;
     this.#closed.push(peer.connection);
     this.#plan();
-  }
+  };
 
   /** Behind the poll phase, so that one batch holds what all sockets had to say. */
   #plan(): void {

@@ -12,6 +12,7 @@ import {
   pilotKeyOf,
   STORE_IDENTITY,
 } from "../base/index.ts";
+import { type Incoming, sharing, streamed } from "./incoming.ts";
 
 /** The identity that pilots with the store's own key name in the TLS handshake. */
 export const PSK_IDENTITY = STORE_IDENTITY;
@@ -25,7 +26,7 @@ export interface ListenerParts {
   /** The store's pilot key in hex, asked at each TLS handshake, so that it can be changed. */
   pilotKey(): string;
   handshakeTimeoutMs: number;
-  onSocket(socket: Socket, peer: string): void;
+  onSocket(incoming: Incoming, peer: string): void;
   onHandshakeFailed(): void;
 }
 
@@ -60,8 +61,11 @@ export async function openListener(wanted: PilotAddress, parts: ListenerParts): 
 const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
 
 function plainServer(kind: "tcp" | "unix", parts: ListenerParts): Server {
-  const options = kind === "tcp" ? SOCKET_OPTIONS : {};
-  return createServer(options, (socket) => parts.onSocket(socket, peerOf(socket, kind)));
+  const options = { ...(kind === "tcp" ? SOCKET_OPTIONS : {}), pauseOnConnect: true };
+  return createServer(options, (socket) => {
+    const peer = peerOf(socket, kind);
+    parts.onSocket(sharing(socket), peer);
+  });
 }
 
 function tlsServer(parts: ListenerParts): Server {
@@ -73,7 +77,7 @@ function tlsServer(parts: ListenerParts): Server {
       handshakeTimeout: parts.handshakeTimeoutMs,
       pskCallback: (_socket, identity) => pskOf(parts.pilotKey(), identity),
     },
-    (socket) => parts.onSocket(socket, peerOf(socket, "tls")),
+    (socket) => parts.onSocket(streamed(socket), peerOf(socket, "tls")),
   );
   server.on("tlsClientError", (_error, socket) => {
     parts.onHandshakeFailed();

@@ -17,11 +17,12 @@ import {
 } from "../base/index.ts";
 import { encodeFrame, FrameSplitter } from "../wire/index.ts";
 import type { GatewayCounters } from "./counters.ts";
+import type { Incoming } from "./incoming.ts";
 import type { GatewayLimits } from "./limits.ts";
 
 export interface PeerEvents {
-  /** A whole frame's payload; valid until the next turn of the event loop has begun. */
-  frame(peer: Peer, payload: Uint8Array): void;
+  /** A whole frame's payload, [begin, end) of `bytes`; another's once the call has returned. */
+  frame(peer: Peer, bytes: Uint8Array, begin: number, end: number): void;
   /** The transport is gone. Called once. */
   gone(peer: Peer): void;
 }
@@ -51,7 +52,7 @@ export class Peer {
   #closingMs = 0;
 
   constructor(
-    socket: Socket,
+    incoming: Incoming,
     connection: number,
     name: string,
     nowMs: number,
@@ -59,12 +60,13 @@ export class Peer {
   ) {
     this.connection = connection;
     this.name = name;
+    const { socket } = incoming;
     this.#socket = socket;
     this.#limits = parts.limits;
     this.#counters = parts.counters;
     this.#events = parts.events;
     this.#openedMs = nowMs;
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    incoming.take = (bytes, length) => this.#read(bytes, length);
     socket.on("drain", () => this.#drained());
     // What went wrong with a transport is of no use to the engine: its close is what counts.
     socket.on("error", () => socket.destroy());
@@ -158,28 +160,31 @@ export class Peer {
     return this.#outboxHigh || this.#coreBehind;
   }
 
-  #read(chunk: Buffer): void {
+  #read(bytes: Uint8Array, length: number): void {
     if (this.closing) return;
-    this.#counters.bytesIn += chunk.length;
-    let payloads: Uint8Array[];
+    this.#counters.bytesIn += length;
+    const before = this.#counters.framesIn;
     try {
-      payloads = this.#splitter.push(chunk);
+      this.#splitter.split(bytes, length, this.#frame);
     } catch (error) {
       this.#counters.malformed++;
       this.fault(error instanceof JumboError ? error.code : "protocol", messageOf(error));
       return;
     }
-    if (payloads.length > 0) {
-      if (!this.#spoken) {
-        this.#spoken = true;
-        this.#splitter.setLimit(FRAME_BYTES_MAX);
-      }
-      this.#counters.framesIn += payloads.length;
-      for (const payload of payloads) this.#events.frame(this, payload);
-    }
     if (this.#splitter.pendingBytes === 0) this.#frameBeganMs = -1;
-    else if (payloads.length > 0 || this.#frameBeganMs < 0) this.#frameBeganMs = performance.now();
+    else if (this.#counters.framesIn > before || this.#frameBeganMs < 0) {
+      this.#frameBeganMs = performance.now();
+    }
   }
+
+  readonly #frame = (bytes: Uint8Array, begin: number, end: number): void => {
+    if (!this.#spoken) {
+      this.#spoken = true;
+      this.#splitter.setLimit(FRAME_BYTES_MAX);
+    }
+    this.#counters.framesIn++;
+    this.#events.frame(this, bytes, begin, end);
+  };
 
   #drained(): void {
     this.#outboxMovedMs = performance.now();

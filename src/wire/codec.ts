@@ -134,11 +134,16 @@ function head(out: Writer, items: number, type: number): void {
 /**
  * The message of a payload that came from a pilot or an engine. Throws JumboError "version" for a
  * hello or welcome of another protocol version, "protocol" for anything malformed, or sent by the
- * wrong side.
+ * wrong side. The payload is `bytes`, or [begin, end) of them.
  */
-export function decodePayload(payload: Uint8Array, from: "pilot" | "engine"): Message {
+export function decodePayload(
+  bytes: Uint8Array,
+  from: "pilot" | "engine",
+  begin = 0,
+  end = bytes.length,
+): Message {
   assert(from === "pilot" || from === "engine", "a payload comes from a pilot or an engine");
-  reader.reset(payload);
+  reader.reset(bytes, begin, end);
   try {
     const items = reader.array(U32, "message");
     const type = reader.unsigned(0, U32, "message type");
@@ -156,10 +161,15 @@ export function decodePayload(payload: Uint8Array, from: "pilot" | "engine"): Me
  * The same for who is done with a message before the next one comes: columns of its spans lie in
  * memory that the next call overwrites.
  */
-export function decodeBriefly(payload: Uint8Array, from: "pilot" | "engine"): Message {
+export function decodeBriefly(
+  bytes: Uint8Array,
+  from: "pilot" | "engine",
+  begin = 0,
+  end = bytes.length,
+): Message {
   readBriefly(true);
   try {
-    return decodePayload(payload, from);
+    return decodePayload(bytes, from, begin, end);
   } finally {
     readBriefly(false);
   }

@@ -10,6 +10,10 @@ import { assert, FRAME_BYTES_MAX, JumboError } from "../base/index.ts";
 
 export const FRAME_PREFIX_BYTES = 4;
 const GATHER_BYTES_MIN = 4096;
+
+/** A payload is [begin, end) of `bytes`. */
+export type TakePayload = (bytes: Uint8Array, begin: number, end: number) => void;
+
 const NOTHING = new Uint8Array(0);
 
 export class FrameSplitter {
@@ -22,7 +26,7 @@ export class FrameSplitter {
     this.setLimit(limitBytes);
   }
 
-  /** Largest payload accepted from the next push on. */
+  /** Largest payload accepted from the next frame on. */
   setLimit(bytes: number): void {
     assert(
       bytes >= 1 && bytes <= FRAME_BYTES_MAX,
@@ -38,38 +42,50 @@ export class FrameSplitter {
 
   /**
    * Whole payloads that `chunk` completes, in order; valid as long as the chunk is not reused.
-   * Throws JumboError "protocol" if a frame is empty or too long; the splitter is then of no
-   * further use, since the stream has lost its frame borders.
+   * Throws as `split` does.
    */
   push(chunk: Uint8Array): Uint8Array[] {
     const payloads: Uint8Array[] = [];
-    let at = this.#filled === 0 ? 0 : this.#continue(chunk, payloads);
-    while (chunk.length - at >= FRAME_PREFIX_BYTES) {
-      const size = this.#sizeAt(chunk, at);
-      const end = at + FRAME_PREFIX_BYTES + size;
-      if (end > chunk.length) break;
-      payloads.push(chunk.subarray(at + FRAME_PREFIX_BYTES, end));
-      at = end;
-    }
-    if (at < chunk.length) this.#keep(chunk, at, chunk.length);
+    this.split(chunk, chunk.length, (bytes, begin, end) => {
+      payloads.push(bytes.subarray(begin, end));
+    });
     return payloads;
   }
 
+  /**
+   * Calls `take` for each payload that the first `length` bytes of `chunk` complete, in order: a
+   * payload is [begin, end) of the bytes it is given, as long as the chunk is not reused. Throws
+   * JumboError "protocol" if a frame is empty or too long; the splitter is then of no further use,
+   * since the stream has lost its frame borders.
+   */
+  split(chunk: Uint8Array, length: number, take: TakePayload): void {
+    let at = this.#filled === 0 ? 0 : this.#continue(chunk, length, take);
+    while (length - at >= FRAME_PREFIX_BYTES) {
+      const size = this.#sizeAt(chunk, at);
+      const end = at + FRAME_PREFIX_BYTES + size;
+      if (end > length) break;
+      take(chunk, at + FRAME_PREFIX_BYTES, end);
+      at = end;
+    }
+    if (at < length) this.#keep(chunk, at, length);
+  }
+
   /** Feeds the unfinished frame from the start of `chunk`; returns how much of it was used. */
-  #continue(chunk: Uint8Array, payloads: Uint8Array[]): number {
+  #continue(chunk: Uint8Array, length: number, take: TakePayload): number {
     let at = 0;
     if (this.#filled < FRAME_PREFIX_BYTES) {
-      at = Math.min(FRAME_PREFIX_BYTES - this.#filled, chunk.length);
+      at = Math.min(FRAME_PREFIX_BYTES - this.#filled, length);
       this.#keep(chunk, 0, at);
       if (this.#filled < FRAME_PREFIX_BYTES) return at;
     }
     const total = FRAME_PREFIX_BYTES + this.#sizeAt(this.#gathered, 0);
-    const end = Math.min(at + total - this.#filled, chunk.length);
+    const end = Math.min(at + total - this.#filled, length);
     this.#keep(chunk, at, end);
     if (this.#filled === total) {
-      payloads.push(this.#gathered.subarray(FRAME_PREFIX_BYTES, total));
+      const whole = this.#gathered;
       this.#gathered = NOTHING;
       this.#filled = 0;
+      take(whole, FRAME_PREFIX_BYTES, total);
     }
     return end;
   }

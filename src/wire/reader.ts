@@ -27,12 +27,15 @@ export class Reader {
   /** Spans and reported ranges of this message so far; spans.ts and the codecs check them. */
   spans = 0;
   ranges = 0;
+  #begin = 0;
   #view: DataView | null = null;
 
-  reset(payload: Uint8Array): void {
-    this.bytes = payload;
-    this.position = 0;
-    this.end = payload.length;
+  /** The payload is [begin, end) of `bytes`. */
+  reset(bytes: Uint8Array, begin: number, end: number): void {
+    this.bytes = bytes;
+    this.position = begin;
+    this.end = end;
+    this.#begin = begin;
     this.spans = 0;
     this.ranges = 0;
   }
@@ -42,7 +45,7 @@ export class Reader {
     this.#view = null;
   }
 
-  /** A view of the payload, for columns; made when a message has some. */
+  /** A view of `bytes`, for columns; made when a message has some. */
   view(): DataView {
     const bytes = this.bytes;
     this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -52,7 +55,8 @@ export class Reader {
   fail(what: string, why: string, right: string): never {
     throw new JumboError(
       "protocol",
-      `bad frame: ${what} at byte ${this.position} of ${this.end} ${why} (the protocol fixes ` +
+      `bad frame: ${what} at byte ${this.position - this.#begin} of ${this.end - this.#begin} ` +
+        `${why} (the protocol fixes ` +
         `every position) send ${right}, see docs/reference/protocol.md`,
     );
   }

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FrameGatherer, forEachFrame, startEngine } from "../../src/broker/index.ts";
+import { FrameGatherer, startEngine } from "../../src/broker/index.ts";
+import { forEachFrame } from "../helpers/frames.ts";
 import { countTask } from "../sim/sim-tasks.ts";
 
 let dir = "";

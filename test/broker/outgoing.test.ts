@@ -1,7 +1,8 @@
 /** What leaves together, and in which order, whatever waits. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { Outgoing } from "../../src/broker/outgoing.ts";
-import { type FromCore, forEachFrame, unpacked } from "../../src/broker/port.ts";
+import { type FromCore, unpacked } from "../../src/broker/port.ts";
+import { forEachFrame } from "../helpers/frames.ts";
 
 let batches: [number, number][][];
 let closed: number[];

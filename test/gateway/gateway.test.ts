@@ -17,7 +17,6 @@ import {
   type CorePort,
   FrameGatherer,
   type FromCore,
-  forEachFrame,
   type ToCore,
 } from "../../src/broker/index.ts";
 import {
@@ -28,6 +27,7 @@ import {
   startGateway,
 } from "../../src/gateway/index.ts";
 import { decodePayload, FrameSplitter } from "../../src/wire/index.ts";
+import { forEachFrame } from "../helpers/frames.ts";
 
 const KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CorePort, type Engine, forEachFrame, startEngine } from "../../src/broker/index.ts";
+import { type CorePort, type Engine, startEngine } from "../../src/broker/index.ts";
 import { FrameGatherer } from "../../src/broker/port.ts";
 import { type BundleWriter, createBundle } from "../../src/bundle/index.ts";
 import type { MergeJob } from "../../src/merge/index.ts";
@@ -23,6 +23,7 @@ import {
   type SpanBlock,
   SpanBlockBuilder,
 } from "../../src/wire/index.ts";
+import { forEachFrame } from "../helpers/frames.ts";
 
 const KEY = "merge-test";
 
