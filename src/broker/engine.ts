@@ -5,7 +5,7 @@
 import { Worker } from "node:worker_threads";
 import { JumboError } from "../base/index.ts";
 import type { CommandMap, CommandName, EngineClient, EngineEvent } from "./commands.ts";
-import { CoreHost, type FromHost, type HostOptions, type ToHost } from "./core-host.ts";
+import type { CoreHost, FromHost, HostOptions, ToHost } from "./core-host.ts";
 import type { WorkerData } from "./core-worker.ts";
 import type { CoreOptions } from "./parts.ts";
 import { type CorePort, type FromCore, packed, unpacked } from "./port.ts";
@@ -192,10 +192,11 @@ function revive(error: {
 function inlineLink(options: HostOptions, receive: (message: FromHost) => void): Link {
   const waiting: ToHost[] = [];
   let host: CoreHost | null = null;
-  void CoreHost.start(options, receive).then((started) => {
-    host = started;
+  const start = async () => {
+    host = await (await import("./core-host.ts")).CoreHost.start(options, receive);
     for (const message of waiting) host?.receive(message);
-  });
+  };
+  void start();
   return {
     send: (message) => {
       if (host) host.receive(message);

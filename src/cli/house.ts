@@ -49,7 +49,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   // Its failure is looked at below, behind the import.
   starting.catch(() => {});
   const { furnish } = await import("./rooms.ts");
-  return furnish(await starting, options);
+  return furnish(starting, options);
 }
 
 /** Pilots must be heard often enough within a term, however short it is. */

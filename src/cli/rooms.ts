@@ -17,7 +17,7 @@ import {
 import type { Engine } from "../broker/index.ts";
 import { Fleet } from "../fleet/index.ts";
 import { type Gateway, startGateway } from "../gateway/index.ts";
-import { authenticate, createToken, type HttpServer, startHttp } from "../http/index.ts";
+import { authenticate, createToken, type HttpServer, prepareHttp } from "../http/index.ts";
 import { MERGE_WORKER, MergeCoordinator } from "../merge/index.ts";
 import { scanTask, weighTask } from "../scan/index.ts";
 import type { TaskSpec } from "../task/index.ts";
@@ -29,8 +29,13 @@ const PILOT_KEY = "pilot key";
 /** A unix socket's path is short on every system; a deep store gets one in the temporary folder. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
-/** Ends the core if anything of it can't be opened. */
-export async function furnish(engine: Engine, options: HouseOptions): Promise<House> {
+/**
+ * Prepares what it can while the core is `starting`. Ends the core if anything of it can't be
+ * opened; throws what `starting` throws.
+ */
+export async function furnish(starting: Promise<Engine>, options: HouseOptions): Promise<House> {
+  const prepared = options.http ? await prepareHttp({ version: VERSION }) : null;
+  const engine = await starting;
   const storeDir = resolve(options.storeDir);
   const { pool } = options;
   engine.client.onEvent((event) => {
@@ -58,16 +63,15 @@ export async function furnish(engine: Engine, options: HouseOptions): Promise<Ho
     let http: HttpServer | null = null;
     let fleet: Fleet | null = null;
     let token = "";
-    if (options.http) {
+    if (options.http && prepared) {
       fleet = makeFleet(engine, storeDir, options.log);
       token = await ownerToken(engine, storeDir);
-      http = await startHttp(engine.client, {
+      http = await prepared.serve(engine.client, {
         ...options.http,
         scan,
         weigh: weighTask,
         gateway: () => gateway.counters,
         fleet,
-        version: VERSION,
       });
       const server = http;
       closers.unshift(() => server.close());

@@ -3,9 +3,12 @@ export {
   HTTP_LIMITS,
   type HttpAddress,
   type HttpLimits,
+  type HttpManner,
   type HttpOptions,
   type HttpRooms,
   type HttpServer,
+  type PreparedHttp,
+  prepareHttp,
   startHttp,
 } from "./server.ts";
 export {

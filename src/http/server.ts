@@ -8,7 +8,7 @@
 import { chmodSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { JumboError, messageOf, TASK_FILE_BYTES_MAX } from "../base/index.ts";
+import { assert, JumboError, messageOf, TASK_FILE_BYTES_MAX } from "../base/index.ts";
 import type { EngineClient } from "../broker/index.ts";
 import type { Fleet } from "../fleet/index.ts";
 import { clearUnixPath, type GatewayCounters } from "../gateway/index.ts";
@@ -41,7 +41,15 @@ export type HttpAddress =
   | { readonly host: string; readonly port: number }
   | { readonly path: string };
 
-export type HttpOptions = HttpAddress & HttpRooms;
+export type HttpOptions = HttpAddress & HttpRooms & HttpManner;
+
+/** What an API can be prepared with before there is an engine. */
+export interface HttpManner {
+  /** Version of the software, for the API's description. */
+  readonly version?: string;
+  readonly onInternalError?: (error: unknown) => void;
+  readonly limits?: Partial<HttpLimits>;
+}
 
 export interface HttpRooms {
   /** Counts and indexes the inputs of a task (the scan room's `scanTask`). */
@@ -52,10 +60,6 @@ export interface HttpRooms {
   readonly gateway?: () => GatewayCounters;
   /** The queues that give allocations; without it their routes say that there are none. */
   readonly fleet?: Fleet;
-  /** Version of the software, for the API's description. */
-  readonly version?: string;
-  readonly onInternalError?: (error: unknown) => void;
-  readonly limits?: Partial<HttpLimits>;
 }
 
 export interface HttpServer {
@@ -68,38 +72,74 @@ const HEADER_BYTES_MAX = 16 * 1024;
 export const API_PREFIX = "/api/v1";
 const NOBODY: Caller = { tokenId: "", owner: "", scope: "read" };
 
-/**
- * Serves until `close`. Throws JumboError("refused") for an address beyond loopback while no token
- * exists, "conflict" or "usage" if it can't listen.
- */
+/** Serves until `close`. Throws what `PreparedHttp.serve` throws. */
 export async function startHttp(client: EngineClient, options: HttpOptions): Promise<HttpServer> {
-  const host = "host" in options ? options.host : "localhost";
-  if (!isLoopback(host) && !(await hasUsableToken(client))) {
-    throw new JumboError(
-      "refused",
-      `can't serve HTTP on ${host} (it can be reached from outside, and no token exists) ` +
-        "make a token first, or listen on 127.0.0.1",
-      { subject: host },
-    );
-  }
-  const limits = { ...HTTP_LIMITS, ...options.limits };
-  const metrics = () => options.gateway?.().metrics() ?? {};
-  const fleet = options.fleet ?? null;
-  const weigh = options.weigh ?? (() => Promise.resolve(null));
-  const parts: HttpParts = { client, scan: options.scan, weigh, metrics, fleet, failure: null };
-  const stop = client.onEvent((event) => {
-    if (event.type === "failstop") parts.failure = event.message;
-  });
-  const app = makeApp(limits, options.onInternalError ?? ((error) => console.error(error)));
-  addRoutes(app, parts, options.version ?? "");
+  return (await prepareHttp(options)).serve(client, options);
+}
+
+/** The API with all its routes, which nobody reaches yet. */
+export interface PreparedHttp {
+  /**
+   * Throws JumboError("refused") for an address beyond loopback while no token exists, "conflict"
+   * or "usage" if it can't listen. Once only.
+   */
+  serve(client: EngineClient, options: HttpAddress & HttpRooms): Promise<HttpServer>;
+}
+
+/** A tenth of a second of work that a start does while the core reads its books back. */
+export async function prepareHttp(manner: HttpManner): Promise<PreparedHttp> {
+  const limits = { ...HTTP_LIMITS, ...manner.limits };
+  const app = makeApp(limits, manner.onInternalError ?? ((error) => console.error(error)));
+  let served: HttpParts | null = null;
+  const partsOf = () => {
+    assert(served, "a request came before the API was served");
+    return served;
+  };
+  addRoutes(app, partsOf, manner.version ?? "");
   app.server.maxConnections = limits.connectionsMax;
-  const url = await open(app, options);
+  await app.ready();
   return {
-    url,
-    close: async () => {
-      stop();
-      await app.close();
+    serve: async (client, options) => {
+      await requireTokenBeyondLoopback(client, options);
+      const parts = httpParts(client, options);
+      served = parts;
+      const stop = client.onEvent((event) => {
+        if (event.type === "failstop") parts.failure = event.message;
+      });
+      const url = await open(app, options);
+      return {
+        url,
+        close: async () => {
+          stop();
+          await app.close();
+        },
+      };
     },
+  };
+}
+
+async function requireTokenBeyondLoopback(
+  client: EngineClient,
+  options: HttpAddress,
+): Promise<void> {
+  const host = "host" in options ? options.host : "localhost";
+  if (isLoopback(host) || (await hasUsableToken(client))) return;
+  throw new JumboError(
+    "refused",
+    `can't serve HTTP on ${host} (it can be reached from outside, and no token exists) ` +
+      "make a token first, or listen on 127.0.0.1",
+    { subject: host },
+  );
+}
+
+function httpParts(client: EngineClient, rooms: HttpRooms): HttpParts {
+  return {
+    client,
+    scan: rooms.scan,
+    weigh: rooms.weigh ?? (() => Promise.resolve(null)),
+    metrics: () => rooms.gateway?.().metrics() ?? {},
+    fleet: rooms.fleet ?? null,
+    failure: null,
   };
 }
 
@@ -139,7 +179,7 @@ function makeApp(limits: HttpLimits, onInternalError: (error: unknown) => void):
   return app;
 }
 
-function addRoutes(app: FastifyInstance, parts: HttpParts, version: string): void {
+function addRoutes(app: FastifyInstance, partsOf: () => HttpParts, version: string): void {
   const api = [...TASK_ROUTES, ...PILOT_ROUTES, ...QUEUE_ROUTES, ...TOKEN_ROUTES, ...ENGINE_ROUTES];
   const described: Route = {
     method: "GET",
@@ -150,11 +190,16 @@ function addRoutes(app: FastifyInstance, parts: HttpParts, version: string): voi
     handle: async () => openApi,
   };
   const openApi = openApiOf([...api, described], API_PREFIX, version);
-  for (const route of [...api, described]) addRoute(app, parts, route, API_PREFIX);
-  for (const route of [...ENGINE_ROUTES, described]) addRoute(app, parts, route, "");
+  for (const route of [...api, described]) addRoute(app, partsOf, route, API_PREFIX);
+  for (const route of [...ENGINE_ROUTES, described]) addRoute(app, partsOf, route, "");
 }
 
-function addRoute(app: FastifyInstance, parts: HttpParts, route: Route, prefix: string): void {
+function addRoute(
+  app: FastifyInstance,
+  partsOf: () => HttpParts,
+  route: Route,
+  prefix: string,
+): void {
   const callers = new WeakMap<FastifyRequest, Caller>();
   const querystring = {
     type: "object",
@@ -167,7 +212,8 @@ function addRoute(app: FastifyInstance, parts: HttpParts, route: Route, prefix: 
     schema: { querystring },
     // Before the body is read: who may not speak is not listened to.
     onRequest: async (request) => {
-      if (route.scope !== null) callers.set(request, await callerOf(parts.client, request, route));
+      if (route.scope === null) return;
+      callers.set(request, await callerOf(partsOf().client, request, route));
     },
     handler: async (request, reply) => {
       const call: Call = {
@@ -177,7 +223,7 @@ function addRoute(app: FastifyInstance, parts: HttpParts, route: Route, prefix: 
         body: request.body,
         reply,
       };
-      const answer = await route.handle(parts, call);
+      const answer = await route.handle(partsOf(), call);
       return answer === undefined ? reply : answer;
     },
   });

@@ -1,11 +1,7 @@
 /** A core over virtual time and a memory store, with a hand that plays pilots frame by frame. */
 import { SeededRandom } from "../../src/base/index.ts";
-import {
-  type CommandMap,
-  type CommandName,
-  Core,
-  type EngineEvent,
-} from "../../src/broker/index.ts";
+import { Core } from "../../src/broker/core.ts";
+import type { CommandMap, CommandName, EngineEvent } from "../../src/broker/index.ts";
 import type { TaskFile } from "../../src/task/index.ts";
 import {
   decodePayload,

@@ -133,7 +133,7 @@ describe("rangeStream", () => {
   });
 
   it("names all states, in the order of their numbers", async () => {
-    const { SEEN_STATE } = await import("../../src/broker/index.ts");
+    const { SEEN_STATE } = await import("../../src/broker/views.ts");
     const names = Object.entries(SEEN_STATE).sort(([, a], [, b]) => a - b);
     expect(names.map(([name]) => name)).toEqual(STATE_NAMES);
   });

@@ -8,7 +8,8 @@
  * names the invariant; the caller adds the line that replays the seed.
  */
 import { SeededRandom } from "../../src/base/index.ts";
-import { Core, type CoreOptions, type EngineEvent } from "../../src/broker/index.ts";
+import { Core } from "../../src/broker/core.ts";
+import type { CoreOptions, EngineEvent } from "../../src/broker/index.ts";
 import type { FileRow } from "../../src/store/index.ts";
 import { OUTCOME, type Outcome } from "../../src/wire/index.ts";
 import { Checkers } from "./checkers.ts";

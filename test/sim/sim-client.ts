@@ -4,7 +4,8 @@
  * then. What an answer promises is told to the checkers.
  */
 import type { SeededRandom } from "../../src/base/index.ts";
-import type { CommandMap, CommandName, Core, RangeColumns } from "../../src/broker/index.ts";
+import type { Core } from "../../src/broker/core.ts";
+import type { CommandMap, CommandName, RangeColumns } from "../../src/broker/index.ts";
 import { STATE } from "../../src/ledger/index.ts";
 import type { TaskFile, TaskSpec } from "../../src/task/index.ts";
 import type { Checkers, Snapshot } from "./checkers.ts";

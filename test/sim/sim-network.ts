@@ -4,7 +4,7 @@
  * through the production codec on both ends.
  */
 import type { SeededRandom } from "../../src/base/index.ts";
-import type { Core } from "../../src/broker/index.ts";
+import type { Core } from "../../src/broker/core.ts";
 import {
   decodePayload,
   type EngineMessage,
