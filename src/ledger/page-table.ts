@@ -228,7 +228,7 @@ export class PageTable {
     if (this.#openBytes > this.#openBytesMax) this.#packSome(page);
   }
 
-  /** A page of the store, at a restart; it stays packed until it is touched. */
+  /** A page of the store, at a restart; it keeps `bytes`, and stays packed until it is touched. */
   load(task: TaskPages, index: number, bytes: Uint8Array): void {
     const header = decodePageHeader(bytes);
     const page = task.pageOrNew(index, true);
@@ -246,7 +246,7 @@ export class PageTable {
       "a page's header adds up",
     );
     page.trueAt = header.trueAt;
-    page.pack(bytes.slice());
+    page.pack(bytes);
   }
 
   extend(task: TaskPages, ranges: number): void {

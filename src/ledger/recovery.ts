@@ -13,7 +13,7 @@
  * A lease of the group that was lost in the crash is in no record: its number is never given out
  * again because the epoch has risen, and `wasIssued` knows it as never issued.
  */
-import { assert, leaseEpoch, RANGES_PER_PAGE } from "../base/index.ts";
+import { assert, leaseEpoch, NumberMap, RANGES_PER_PAGE } from "../base/index.ts";
 import type { Books } from "./books.ts";
 import { damaged } from "./bytes.ts";
 import { DECISION, JournalReader } from "./journal.ts";
@@ -37,14 +37,19 @@ export interface RecoverySummary {
 
 /** Columns of the leases seen: id, task, first, count, pilot, sequence, kind. */
 const COLUMNS = 7;
+/** Rows of one block: a journal of 10^6 decisions has some 500 000, which nobody wants to move. */
+const BLOCK_ROWS = 8192;
 
 export class Recovery {
   readonly #books: Books;
-  #seen = new Float64Array(COLUMNS * 4096);
-  #seenSize = 0;
+  #seen: Float64Array[] = [];
+  #seenRows = 0;
   /** Open ranges by lease, of the pages read through. */
-  readonly #openIn = new Map<number, number>();
+  readonly #openIn = new NumberMap<number>();
   readonly #readThrough = new Set<Page>();
+  /** The page that was looked at last. */
+  #lastTask: TaskPages | null = null;
+  #lastIndex = -1;
   #pages = 0;
   #records = 0;
   #decisions = 0;
@@ -150,13 +155,10 @@ export class Recovery {
     sequence: number,
     kind: number,
   ): void {
-    const at = this.#seenSize;
-    if (at === this.#seen.length) {
-      const larger = new Float64Array(2 * at);
-      larger.set(this.#seen);
-      this.#seen = larger;
-    }
-    const seen = this.#seen;
+    const row = this.#seenRows++ % BLOCK_ROWS;
+    if (row === 0) this.#seen.push(new Float64Array(COLUMNS * BLOCK_ROWS));
+    const seen = this.#seen[this.#seen.length - 1]!;
+    const at = row * COLUMNS;
     seen[at] = lease;
     seen[at + 1] = task;
     seen[at + 2] = first;
@@ -164,17 +166,16 @@ export class Recovery {
     seen[at + 4] = pilot;
     seen[at + 5] = sequence;
     seen[at + 6] = kind;
-    this.#seenSize = at + COLUMNS;
   }
 
   /** Newest place first, so that each lease is counted once, at its newest position. */
   #openLeases(): void {
     const books = this.#books;
-    const seen = this.#seen;
     const found: OpenLease[] = [];
     const done = new Set<number>();
-    for (let row = this.#seenSize / COLUMNS - 1; row >= 0; row--) {
-      const at = row * COLUMNS;
+    for (let row = this.#seenRows - 1; row >= 0; row--) {
+      const seen = this.#seen[Math.floor(row / BLOCK_ROWS)]!;
+      const at = (row % BLOCK_ROWS) * COLUMNS;
       const id = seen[at]!;
       const task = books.task(seen[at + 1]!);
       if (task.phase !== "open") continue;
@@ -197,8 +198,8 @@ export class Recovery {
     for (let i = found.length - 1; i >= 0; i--) {
       if (found[i]!.open > 0) books.leases.add(found[i]!);
     }
-    this.#seen = new Float64Array(0);
-    this.#seenSize = 0;
+    this.#seen = [];
+    this.#seenRows = 0;
     this.#openIn.clear();
     this.#readThrough.clear();
   }
@@ -207,6 +208,10 @@ export class Recovery {
   #openUnder(task: TaskPages, lease: number, first: number, end: number): number {
     const last = Math.floor((end - 1) / RANGES_PER_PAGE);
     for (let index = Math.floor(first / RANGES_PER_PAGE); index <= last; index++) {
+      // Leases come in order of their ranges, mostly: many in a row lie in one page.
+      if (index === this.#lastIndex && task === this.#lastTask) continue;
+      this.#lastIndex = index;
+      this.#lastTask = task;
       const page = task.page(index);
       if (page === undefined || this.#readThrough.has(page)) continue;
       this.#readThrough.add(page);

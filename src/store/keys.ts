@@ -97,8 +97,7 @@ export function journalKey(sequence: number): Buffer {
 /** The sequence of a journal key; 0 for bytes that are none. */
 export function decodeJournalKey(key: Uint8Array): number {
   if (key.length !== 8) return 0;
-  const view = new DataView(key.buffer, key.byteOffset, 8);
-  const sequence = view.getUint32(0) * 0x1_0000_0000 + view.getUint32(4);
+  const sequence = u32At(key, 0) * 0x1_0000_0000 + u32At(key, 4);
   return Number.isSafeInteger(sequence) ? sequence : 0;
 }
 
@@ -113,9 +112,14 @@ export function pageKey(task: number, page: number): Buffer {
 
 export function decodePageKey(key: Uint8Array): { task: number; page: number } | null {
   if (key.length !== 10) return null;
-  const view = Buffer.from(key.buffer, key.byteOffset, 10);
-  const page = view.readUIntBE(4, 6);
-  return page <= PAGE_INDEX_MAX ? { task: view.readUInt32BE(0), page } : null;
+  const page = u32At(key, 4) * 0x1_0000 + (key[8] as number) * 0x100 + (key[9] as number);
+  return page <= PAGE_INDEX_MAX ? { task: u32At(key, 0), page } : null;
+}
+
+/** A start decodes the key of each page: no view is made for it. */
+function u32At(key: Uint8Array, at: number): number {
+  const high = ((key[at] as number) << 8) | (key[at + 1] as number);
+  return high * 0x1_0000 + (((key[at + 2] as number) << 8) | (key[at + 3] as number));
 }
 
 /** A key as people read it in a diagnosis: `file [3, 17]`, `journal 812`, `page [3, 0]`. */

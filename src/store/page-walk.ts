@@ -38,6 +38,7 @@ const NODE_HEADER_BYTES = 8;
 const OVERFLOW_RECORD_BYTES = 24;
 const TREE_RECORD_BYTES = 48;
 const DEPTH_MAX = 32;
+const WINDOW_BYTES = 64 * 1024;
 
 export interface StoreFile {
   readonly path: string;
@@ -87,6 +88,10 @@ class PageWalk {
   readonly #free: Uint8Array;
   readonly #levels: Buffer[] = [];
   readonly #header = Buffer.alloc(PAGE_HEADER_BYTES);
+  /** Pages that were read together: mostly a tree's pages lie side by side. */
+  readonly #window = Buffer.alloc(WINDOW_BYTES);
+  #windowAt = 0;
+  #windowFilled = 0;
   readonly #entries = new Map<string, number>();
   /** Latest transaction that wrote a page in use: every transaction rewrites a root. */
   #newest = 0;
@@ -175,8 +180,23 @@ class PageWalk {
   }
 
   #read(target: Buffer, position: number): void {
-    const got = readSync(this.#file.descriptor, target, 0, target.length, position);
-    if (got !== target.length) throw this.#wrong(`it can't be read at byte ${position}`);
+    if (target.length > WINDOW_BYTES) {
+      const got = readSync(this.#file.descriptor, target, 0, target.length, position);
+      if (got !== target.length) throw this.#unreadable(position);
+      return;
+    }
+    let from = position - this.#windowAt;
+    if (from < 0 || from + target.length > this.#windowFilled) {
+      this.#windowAt = position;
+      this.#windowFilled = readSync(this.#file.descriptor, this.#window, 0, WINDOW_BYTES, position);
+      if (this.#windowFilled < target.length) throw this.#unreadable(position);
+      from = 0;
+    }
+    this.#window.copy(target, 0, from, from + target.length);
+  }
+
+  #unreadable(position: number): Error {
+    return this.#wrong(`it can't be read at byte ${position}`);
   }
 
   /** Reads and checks a branch or leaf page; `height` 0 is a leaf. */
@@ -237,7 +257,10 @@ class PageWalk {
       throw this.#wrong(`${where} has impossible bounds (${lower}, ${upper})`);
     }
     const nodes: number[] = [];
+    // Keys are compared where they lie: a view of each would cost more than all the rest.
     let before = bounds.low;
+    let beforeAt = 0;
+    let beforeEnd = bounds.low?.length ?? 0;
     let nodeBytes = 0;
     for (let i = 0; i < count; i++) {
       const offset = page.readUInt16LE(PAGE_HEADER_BYTES + 2 * i);
@@ -250,20 +273,27 @@ class PageWalk {
       if (at + bytes > this.#file.pageBytes) {
         throw this.#wrong(`node ${i} of ${where} is longer than the page`);
       }
-      const key = keyAt(page, at);
-      if (role === "free" && key.length !== 8 && (height === 0 || i > 0)) {
-        throw this.#wrong(`node ${i} of ${where} has a key of ${key.length} bytes`);
+      const keyBegin = at + NODE_HEADER_BYTES;
+      const keyEnd = keyBegin + page.readUInt16LE(at + 6);
+      if (role === "free" && keyEnd - keyBegin !== 8 && (height === 0 || i > 0)) {
+        throw this.#wrong(`node ${i} of ${where} has a key of ${keyEnd - keyBegin} bytes`);
       }
       // The first key of a branch page is not used.
       if (height === 0 || i > 0) {
-        const order = before === null ? 1 : compareKeys(role, key, before);
+        const order =
+          before === null
+            ? 1
+            : compareKeys(role, page, keyBegin, keyEnd, before, beforeAt, beforeEnd);
         if (order < 0 || (order === 0 && i > (height > 0 ? 1 : 0))) {
           throw this.#wrong(`the keys of ${where} are out of order at node ${i}`);
         }
-        if (bounds.high !== null && compareKeys(role, key, bounds.high) >= 0) {
+        const { high } = bounds;
+        if (high !== null && compareKeys(role, page, keyBegin, keyEnd, high, 0, high.length) >= 0) {
           throw this.#wrong(`node ${i} of ${where} belongs to a later page`);
         }
-        before = key;
+        before = page;
+        beforeAt = keyBegin;
+        beforeEnd = keyEnd;
       }
       nodes.push(at);
     }
@@ -294,22 +324,23 @@ class PageWalk {
     counts: Counts,
   ): void {
     const flags = page.readUInt16LE(at + 4);
-    const key = keyAt(page, at);
     if ((flags & ~(role === "main" ? NODE_TREE : NODE_OVERFLOW)) !== 0) {
       throw this.#wrong(`an entry of ${name} has the flags ${flags}`);
     }
     if (role === "main") {
       if ((flags & NODE_TREE) === 0) throw this.#wrong(`${name} holds an entry that is no tree`);
+      const key = keyAt(page, at);
       const tree = readTree(page, at + NODE_HEADER_BYTES + key.length);
       if (tree.flags !== 0) throw this.#wrong(`a tree has the flags ${tree.flags}`);
       // lmdb-js ends the names of trees with a zero byte.
       this.#tree(key.toString("latin1").replace(/\0$/, ""), tree, "named", level + 1);
       return;
     }
-    const data = at + NODE_HEADER_BYTES + key.length;
+    const data = at + NODE_HEADER_BYTES + page.readUInt16LE(at + 6);
     const bytes = sizeAt(page, at);
+    const isWanted = role === "free" || this.#sink !== undefined;
     if ((flags & NODE_OVERFLOW) === 0) {
-      this.#value(name, role, key, page.subarray(data, data + bytes));
+      if (isWanted) this.#value(name, role, keyAt(page, at), page.subarray(data, data + bytes));
       return;
     }
     const first = readU64(page, data);
@@ -326,11 +357,10 @@ class PageWalk {
     if (readU64(header, 0) !== first || kind !== OVERFLOW || header.readUInt32LE(20) !== pages) {
       throw this.#wrong(`page ${first} of ${name} is no overflow page of ${pages} pages`);
     }
-    if (role === "free" || this.#sink !== undefined) {
-      const value = Buffer.allocUnsafe(bytes);
-      this.#read(value, position + PAGE_HEADER_BYTES);
-      this.#value(name, role, key, value);
-    }
+    if (!isWanted) return;
+    const value = Buffer.allocUnsafe(bytes);
+    this.#read(value, position + PAGE_HEADER_BYTES);
+    this.#value(name, role, keyAt(page, at), value);
   }
 
   #value(name: string, role: Role, key: Buffer, value: Buffer): void {
@@ -385,6 +415,21 @@ function branchTarget(page: Buffer, at: number): number {
   return sizeAt(page, at) + page.readUInt16LE(at + 4) * 0x1_0000_0000;
 }
 
-function compareKeys(role: Role, a: Buffer, b: Buffer): number {
-  return role === "free" ? readU64(a, 0) - readU64(b, 0) : Buffer.compare(a, b);
+/** Keys are [begin, end) of their buffers: as LMDB orders them, < 0 if a comes first. */
+function compareKeys(
+  role: Role,
+  a: Buffer,
+  aBegin: number,
+  aEnd: number,
+  b: Buffer,
+  bBegin: number,
+  bEnd: number,
+): number {
+  if (role === "free") return readU64(a, aBegin) - readU64(b, bBegin);
+  const shorter = Math.min(aEnd - aBegin, bEnd - bBegin);
+  for (let i = 0; i < shorter; i++) {
+    const difference = (a[aBegin + i] as number) - (b[bBegin + i] as number);
+    if (difference !== 0) return difference;
+  }
+  return aEnd - aBegin - (bEnd - bBegin);
 }
