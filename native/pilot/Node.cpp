@@ -17,8 +17,6 @@ namespace pilot
 namespace
 {
 //---------------------------------------------------------------------------//
-//! A round trip is taken for at least this long: ticks and commits are not in every sample.
-constexpr double round_trip_seconds_min = 0.002;
 //! Last part of a walltime that is kept for stopping payloads and delivering what was done.
 //! Work goes on until 5 s before the end at most; what began a second before that may end.
 constexpr double wall_lead_seconds = 4;
@@ -85,21 +83,26 @@ void Node::say(wire::Message message)
 }
 
 //---------------------------------------------------------------------------//
-//! Ranges beyond those held: what could start now, and what a round trip eats meanwhile.
+//! Ranges beyond those held: what could start now, and the reserve.
 std::uint64_t Node::want() const
 {
     if (draining_ || !health_.problem().empty() || holdings_.items() > Holdings::items_max)
     {
         return 0;
     }
-    double const mean = slots_.mean_seconds();
-    double const trip = std::max(round_trips_.usual(), round_trip_seconds_min);
-    double const prefetch
-        = mean == 0 ? slots_.capacity() + 1 : std::ceil(slots_.capacity() * trip / mean) + 1;
-    auto const ahead = static_cast<std::uint64_t>(
-        std::min(prefetch, static_cast<double>(options_.prefetch_max)));
-    auto const wanted = slots_.free_places() + ahead;
+    auto const wanted = slots_.free_places() + this->reserve();
     return wanted - std::min(wanted, holdings_.unstarted_ranges());
+}
+
+//---------------------------------------------------------------------------//
+//! What the slots eat until the next ranges come.
+std::uint64_t Node::reserve() const
+{
+    double const mean = slots_.mean_seconds();
+    double const eaten = mean == 0 ? slots_.capacity()
+                                   : std::ceil(slots_.capacity() * round_trips_.refill() / mean);
+    return static_cast<std::uint64_t>(
+        std::min(eaten + 1, static_cast<double>(options_.prefetch_max)));
 }
 
 //---------------------------------------------------------------------------//
@@ -387,11 +390,22 @@ void Node::announce(std::uint32_t bundle)
 }
 
 //---------------------------------------------------------------------------//
+//! Whether the next exchange may carry reports; where trips are long a second one only if it is full.
+bool Node::may_report() const
+{
+    if (in_flight_.empty() || in_flight_.size() >= in_flight_max)
+    {
+        return in_flight_.empty();
+    }
+    return holdings_.waiting_items() >= items_per_exchange_max || !round_trips_.are_long();
+}
+
+//---------------------------------------------------------------------------//
 void Node::exchange(double now)
 {
     wire::Exchange exchange;
     exchange.sequence = ++sequence_;
-    auto const take = in_flight_.size() < in_flight_max ? items_per_exchange_max : 0;
+    auto const take = this->may_report() ? items_per_exchange_max : 0;
     exchange.reports = reports_of(holdings_.to_send(sequence_, take), 0);
     for (auto const& report : exchange.reports)
     {
@@ -421,12 +435,15 @@ void Node::flush(double now)
     {
         return;
     }
-    while (holdings_.waiting_items() > 0 && in_flight_.size() < in_flight_max)
+    while (holdings_.waiting_items() > 0 && this->may_report())
     {
         this->exchange(now);
     }
+    // A larger want goes along with the next reports, unless half of the reserve is eaten.
     auto const wanted = this->want();
-    if (wanted > parked_ || (wanted == 0 && parked_ > 0))
+    bool const asks = wanted > parked_
+                      && (in_flight_.empty() || 2 * (wanted - parked_) >= this->reserve());
+    if (asks || (wanted == 0 && parked_ > 0))
     {
         this->exchange(now);
     }

@@ -133,6 +133,7 @@ class Node
 
     bool may_start(double mean_seconds) const;
     std::uint64_t want() const;
+    std::uint64_t reserve() const;
     void say(wire::Message message);
     void on_welcome(wire::Welcome& welcome);
     void on_grant(wire::GrantBody const& body);
@@ -144,6 +145,7 @@ class Node
     void stop_running(std::string const& why, double now);
     void start_work();
     void flush(double now);
+    bool may_report() const;
     void exchange(double now);
     void announce(std::uint32_t bundle);
     void keep_spool();

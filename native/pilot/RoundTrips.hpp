@@ -3,7 +3,7 @@
  * \brief How long an answer usually takes: the third longest of the last 16 round trips.
  *
  * What a node holds ahead of its slots follows it. A mean would not do: when the engine stands still or
- * a cable is cut for some seconds, the two exchanges that are under way (no more are) take all that
+ * a cable is cut for some seconds, the exchanges that are under way (two at most) take all that
  * time, and with short ranges the node would then hold thousands, which it would all do in vain if it
  * were cut off next.
  */
@@ -35,7 +35,21 @@ class RoundTrips
         return *third;
     }
 
+    //! One exchange at a time is enough: more would only make the queue before the engine longer.
+    bool are_long() const { return this->usual() > long_seconds; }
+
+    //! From a range's end to its replacement: a trip, and where one exchange at a time goes, the wait
+    //! for the one that is under way.
+    double refill() const
+    {
+        double const trip = std::max(this->usual(), seconds_min);
+        return trip > long_seconds ? 2 * trip : trip;
+    }
+
   private:
+    //! Ticks and commits are not in every sample.
+    static constexpr double seconds_min = 0.002;
+    static constexpr double long_seconds = 0.1;
     static constexpr std::size_t longer = 2;
     std::array<double, 16> last_{};
     std::size_t next_{0};

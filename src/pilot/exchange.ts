@@ -3,10 +3,13 @@
  * verdicts. Everything of one tick goes together, in this order: started, notices, exchange.
  *
  * A want stays parked at the engine: grants eat it up, and a new exchange goes out only when there
- * is something to report or the want grew. At most IN_FLIGHT_MAX exchanges with reports wait for
- * verdicts; what ends meanwhile shares the next one, as commits of a group do. So pilots say the
- * less often, and the more at once, the longer a busy engine takes to answer, and the want covers
- * the round trip that is measured: together they need no pacing and never overload it.
+ * is something to report or the want grew; while reports wait for verdicts, only when it grew by
+ * half of the reserve, since the next report asks along. At most IN_FLIGHT_MAX exchanges with
+ * reports wait for verdicts; what ends meanwhile shares the next one, as commits of a group do.
+ * Where an answer takes long, one waits, and a second one leaves only if it is full: to say more
+ * often would only make the queue before the engine longer. So pilots say the less often, and the
+ * more at once, the longer a busy engine takes to answer, and the want covers the round trip that
+ * is measured: together they need no pacing and never overload it.
  */
 import { RANGES_PER_EXCHANGE_MAX, type TaskId } from "../base/index.ts";
 import {
@@ -24,6 +27,8 @@ import { buildReports } from "./reports.ts";
 import type { HeldSpan } from "./work.ts";
 
 const IN_FLIGHT_MAX = 2;
+/** Round trip from which on one exchange at a time is enough. */
+const LONG_TRIP_SECONDS = 0.1;
 /** Keeps a frame far below its limit even if each item has a reason of its own. */
 const ITEMS_PER_EXCHANGE_MAX = 1024;
 const ROUND_TRIP_WEIGHT = 0.2;
@@ -35,6 +40,8 @@ export interface ExchangeHost {
   /** URI of one of this pilot's bundles. */
   uri(bundle: number): string | undefined;
   want(): number;
+  /** Ranges of the want that are for slots which are not free yet. */
+  reserve(): number;
   freeSlots(): number;
   secondsLeft(): number;
 }
@@ -66,9 +73,16 @@ export class ExchangeLine {
     this.#host = host;
   }
 
-  /** Moving mean of exchange -> verdicts, seconds. */
-  get roundTripSeconds(): number {
-    return this.#roundTripSeconds;
+  /**
+   * From a range's end to its replacement: a round trip, a moving mean of exchange -> verdicts; and
+   * where one exchange at a time goes, the wait for the one that is under way.
+   */
+  get refillSeconds(): number {
+    return this.#isLongTrip ? 2 * this.#roundTripSeconds : this.#roundTripSeconds;
+  }
+
+  get #isLongTrip(): boolean {
+    return this.#roundTripSeconds > LONG_TRIP_SECONDS;
   }
 
   /** A new session: `parked` is the want of its hello. */
@@ -100,9 +114,24 @@ export class ExchangeLine {
   flush(): void {
     this.#sendStarted();
     const { holdings } = this.#host;
-    while (holdings.waitingItems > 0 && this.#inFlight.size < IN_FLIGHT_MAX) this.#exchange();
+    while (holdings.waitingItems > 0 && this.#maySend) this.#exchange();
+    if (this.#asks()) this.#exchange();
+  }
+
+  /** Whether the want is worth a message of its own. */
+  #asks(): boolean {
     const want = this.#host.want();
-    if (want > this.#parked || (want === 0 && this.#parked > 0)) this.#exchange();
+    const grown = want - this.#parked;
+    if (grown <= 0) return want === 0 && this.#parked > 0;
+    return this.#inFlight.size === 0 || 2 * grown >= this.#host.reserve();
+  }
+
+  /** Whether the next exchange may carry reports. */
+  get #maySend(): boolean {
+    const { size } = this.#inFlight;
+    if (size === 0 || size >= IN_FLIGHT_MAX) return size === 0;
+    const isFull = this.#host.holdings.waitingItems >= ITEMS_PER_EXCHANGE_MAX;
+    return isFull || !this.#isLongTrip;
   }
 
   #sendStarted(): void {
@@ -121,7 +150,7 @@ export class ExchangeLine {
   #exchange(): void {
     const host = this.#host;
     const sequence = ++this.#sequence;
-    const take = this.#inFlight.size < IN_FLIGHT_MAX ? ITEMS_PER_EXCHANGE_MAX : 0;
+    const take = this.#maySend ? ITEMS_PER_EXCHANGE_MAX : 0;
     const items = host.holdings.toSend(sequence, take, RANGES_PER_EXCHANGE_MAX);
     const reports = buildReports(items);
     for (const { bundle } of reports) this.#announce(bundle);

@@ -117,6 +117,7 @@ export class Pilot {
       send: (message) => this.#connection.send(message),
       uri: (bundle) => this.#bundles.uri(bundle),
       want: () => this.#want(),
+      reserve: () => this.#reserve(),
       freeSlots: () => this.#slots.freePlaces,
       secondsLeft: () => this.#wall.secondsLeft(),
     });
@@ -173,15 +174,20 @@ export class Pilot {
     this.#connection.send({ type: "resources", nodes: this.#nodes(), secondsLeft });
   }
 
-  /** Ranges beyond those held: what could start now, and what a round trip eats meanwhile. */
+  /** Ranges beyond those held: what could start now, and the reserve. */
   #want(): number {
     if (this.#draining !== null || this.#holdings.items > ITEMS_MAX) return 0;
+    const wanted = this.#slots.freePlaces + this.#reserve();
+    return Math.max(0, wanted - this.#holdings.unstartedRanges);
+  }
+
+  /** What the slots eat until the next ranges come. */
+  #reserve(): number {
     const mean = this.#slots.meanSeconds;
     const capacity = this.#slots.capacity;
-    const trip = Math.max(this.#line.roundTripSeconds, ROUND_TRIP_SECONDS_MIN);
-    const prefetch = mean === 0 ? capacity + 1 : Math.ceil((capacity * trip) / mean) + 1;
-    const wanted = this.#slots.freePlaces + Math.min(prefetch, PREFETCH_MAX);
-    return Math.max(0, wanted - this.#holdings.unstartedRanges);
+    const seconds = Math.max(this.#line.refillSeconds, ROUND_TRIP_SECONDS_MIN);
+    const prefetch = mean === 0 ? capacity + 1 : Math.ceil((capacity * seconds) / mean) + 1;
+    return Math.min(prefetch, PREFETCH_MAX);
   }
 
   #mayStart(meanSeconds: number): boolean {
