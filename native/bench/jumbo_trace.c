@@ -75,7 +75,7 @@ static uint32_t prefetch(const Node* node) {
 static void trace_open(Client* client) {
   Node* node = calloc(1, sizeof *node);
   client->own = node;
-  if (options.slots > SLOTS_MAX) die("--slots is at most 4096");
+  if (options.slots > SLOTS_MAX) die("--slots is at most %d", SLOTS_MAX);
   node->ends = calloc((size_t)options.slots, sizeof *node->ends);
   node->free_since = calloc((size_t)options.slots, sizeof *node->free_since);
   if (!node->ends || !node->free_since) die("out of memory");

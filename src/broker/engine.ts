@@ -31,7 +31,7 @@ export interface Engine {
 const NONE: readonly number[] = [];
 /**
  * V8's own limit is four times as much: ten thousand pilots that join at once make it take all of
- * that, and it gives nothing back. Collections are no longer with less.
+ * that, and it gives nothing back. With less a collection takes no longer.
  */
 const YOUNG_GENERATION_MIB = 48;
 

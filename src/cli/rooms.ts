@@ -34,7 +34,9 @@ const SOCKET_PATH_BYTES_MAX = 100;
  * opened; throws what `starting` throws.
  */
 export async function furnish(starting: Promise<Engine>, options: HouseOptions): Promise<House> {
-  const prepared = options.http ? await prepareHttp({ version: VERSION }) : null;
+  const preparing = options.http ? prepareHttp({ version: VERSION }) : null;
+  // Its failure is looked at below, where the core can be ended.
+  preparing?.catch(() => {});
   const engine = await starting;
   const storeDir = resolve(options.storeDir);
   const { pool } = options;
@@ -63,10 +65,10 @@ export async function furnish(starting: Promise<Engine>, options: HouseOptions):
     let http: HttpServer | null = null;
     let fleet: Fleet | null = null;
     let token = "";
-    if (options.http && prepared) {
+    if (options.http && preparing) {
       fleet = makeFleet(engine, storeDir, options.log);
       token = await ownerToken(engine, storeDir);
-      http = await prepared.serve(engine.client, {
+      http = await (await preparing).serve(engine.client, {
         ...options.http,
         scan,
         weigh: weighTask,
