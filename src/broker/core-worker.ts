@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../base/index.ts";
 import { CoreHost, type FromHost, type HostOptions, type ToHost } from "./core-host.ts";
+import { Turns } from "./turns.ts";
 
 export interface WorkerData {
   readonly options: HostOptions;
@@ -30,12 +31,13 @@ function bytesOf(message: ToHost): number {
   return message.kind === "batch" ? (message.batch.frames?.bytes.length ?? 0) : 0;
 }
 
-const waiting: ToHost[] = [];
+const turns = new Turns(receive);
+const early: ToHost[] = [];
 let host: CoreHost | null = null;
 port.on("message", (message: ToHost) => {
-  if (host) receive(message);
-  else waiting.push(message);
+  if (host) turns.offer(message);
+  else early.push(message);
   if (!(message instanceof ArrayBuffer) && message.kind === "stop") port.unref();
 });
 host = await CoreHost.start(options, post);
-for (const message of waiting) receive(message);
+for (const message of early) turns.offer(message);

@@ -29,6 +29,11 @@ export interface GatewayOptions {
 }
 
 const CHECK_INTERVAL_MS = 1_000;
+/**
+ * A batch of so many frames leaves at once. One poll reads thousands of sockets if they have
+ * something to say, for a tenth of a second, and the core would have nothing to do meanwhile.
+ */
+const BATCH_FRAMES_MAX = 512;
 /** How often a core that is behind is asked again. */
 const BACKLOG_INTERVAL_MS = 5;
 
@@ -132,7 +137,8 @@ export class Gateway {
       this.#opened.push({ connection: peer.connection, peer: peer.name });
     }
     this.#gatherer.add(peer.connection, bytes, begin, end);
-    this.#plan();
+    if (this.#gatherer.size < BATCH_FRAMES_MAX) this.#plan();
+    else this.#flush();
   };
 
   readonly #gone = (peer: Peer): void => {
@@ -148,11 +154,13 @@ export class Gateway {
   #plan(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    setImmediate(() => this.#flush());
+    setImmediate(() => {
+      this.#flushPlanned = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {
-    this.#flushPlanned = false;
     const frames = this.#gatherer.take();
     if (frames === null && this.#opened.length === 0 && this.#closed.length === 0) return;
     const batch = { opened: this.#opened, frames, closed: this.#closed };

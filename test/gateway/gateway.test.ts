@@ -174,6 +174,17 @@ describe("frames", () => {
     expect(gateway.counters).toMatchObject({ framesIn: 1000, connections: 20, opened: 20 });
   });
 
+  it("leave for the core while the sockets are still being read, and in order", async () => {
+    const { core, port } = await start();
+    const peer = client(port);
+    const sent = Array.from({ length: 2_000 }, (_, i) => `${i}`);
+    peer.socket.write(Buffer.concat(sent.map(framed)));
+    await until(() => core.frames.length === sent.length, "all frames");
+    expect(core.frames.map((frame) => frame.text)).toEqual(sent);
+    const sizes = core.batches.map((batch) => batch.frames?.ends.length ?? 0);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(512);
+  });
+
   it("tell the core of a connection with its first frame, and of its end", async () => {
     const { core, port } = await start();
     const silent = client(port);
