@@ -20,7 +20,10 @@ enum { TRIPS = 16, TRIPS_LONGER = 2 };
 static const double TRIP_SECONDS_FIRST = 0.05, TRIP_SECONDS_MIN = 0.002, LONG_TRIP_SECONDS = 0.1;
 
 typedef struct {
-  Pool ready, running, started, done;
+  /* Oldest first; those before `ready_taken` run. */
+  Pool ready;
+  size_t ready_taken;
+  Pool running, started, done;
   /* Of each piece in `running`, in its order: seconds since `origin`. All that a tick reads, since
      it comes to every node a hundred times a second, and the engine shares this machine's caches. */
   float* ends;
@@ -93,17 +96,24 @@ static void trace_open(Client* client) {
   node->free_slots = options.slots;
 }
 
-/* Slots are filled from what lies here; those free for less than a tick count from when they ended. */
-static void begin(Node* node, double now) {
-  while (node->free_slots > 0 && node->ready.size > 0) {
-    Piece piece = pool_take(&node->ready, node->ready.size - 1);
+static size_t waiting(const Node* node) { return node->ready.size - node->ready_taken; }
+
+/* Slots are filled with what lies here, oldest first. A slot whose range had come in time was never
+   idle, whenever this loop comes to look at its node; one that waited for its grant was. */
+static void begin(Node* node) {
+  Pool* ready = &node->ready;
+  while (node->free_slots > 0 && waiting(node) > 0) {
+    Piece piece = ready->items[node->ready_taken++];
     double since = node->free_since[--node->free_slots];
-    /* Waiting for a grant costs the slot real time; waiting for this loop's turn does not. */
-    piece.ends_at = (since > now - 0.015 ? since : now) + event_seconds();
-    node->ends[node->running.size] = (float)(piece.ends_at - origin);
+    piece.at = (since > piece.at ? since : piece.at) + event_seconds();
+    node->ends[node->running.size] = (float)(piece.at - origin);
     pool_put(&node->running, &piece);
     pool_put(&node->started, &piece);
   }
+  if (node->ready_taken < (size_t)options.slots && waiting(node) > 0) return;
+  ready->size -= node->ready_taken;
+  memmove(ready->items, ready->items + node->ready_taken, sizeof(Piece) * ready->size);
+  node->ready_taken = 0;
 }
 
 static void end(Node* node, double now) {
@@ -115,7 +125,7 @@ static void end(Node* node, double now) {
     }
     node->ends[i] = node->ends[node->running.size - 1];
     Piece piece = pool_take(&node->running, i);
-    node->free_since[node->free_slots++] = piece.ends_at;
+    node->free_since[node->free_slots++] = piece.at;
     pool_put(&node->done, &piece);
   }
 }
@@ -128,7 +138,7 @@ static void talk(Client* client, Node* node, double now) {
   static Pool nothing;
   uint32_t reserve = prefetch(node);
   uint32_t want = (uint32_t)node->free_slots + reserve;
-  want = want > node->ready.size ? want - (uint32_t)node->ready.size : 0;
+  want = want > waiting(node) ? want - (uint32_t)waiting(node) : 0;
   bool reports = node->done.size > 0 && node->in_flight < in_flight_max(node);
   uint32_t grown = want > node->parked ? want - node->parked : 0;
   bool asks = grown > 0 && (node->in_flight == 0 || 2 * grown >= reserve);
@@ -147,12 +157,19 @@ static void trace_tick(Client* client, double now) {
   Node* node = client->own;
   if (!node->welcome || now < node->begins_at) return;
   end(node, now);
-  begin(node, now);
+  begin(node);
   if (now >= node->next_at) talk(client, node, now);
+}
+
+/* Ranges that came with a grant, the youngest of those that wait. */
+static void came(Node* node, size_t before) {
+  double now = now_seconds();
+  for (size_t i = before; i < node->ready.size; i++) node->ready.items[i].at = now;
 }
 
 static void trace_input(Client* client) {
   Node* node = client->own;
+  size_t before = node->ready.size;
   size_t offset = 0;
   Cursor in;
   while (next_frame(&client->in, &offset, &in)) {
@@ -184,6 +201,7 @@ static void trace_input(Client* client) {
     }
     node->parked -= granted < node->parked ? granted : node->parked;
   }
+  came(node, before);
   buffer_drop(&client->in, offset);
 }
 

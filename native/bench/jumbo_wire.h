@@ -22,7 +22,8 @@ enum {
 /* Consecutive ranges under one lease. */
 typedef struct {
   uint64_t first;
-  double ends_at;
+  /* When it came; once it runs, when it ends. */
+  double at;
   uint32_t task, epoch, count, lease;
   uint16_t grant;
   uint8_t attempt;
