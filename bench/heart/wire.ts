@@ -155,6 +155,8 @@ async function ownCpu(
 
 // -- Arrow ---------------------------------------------------------------------------------------
 
+const WARM_EXPORTS = 12;
+
 export async function arrowExport(
   place: Place,
   figures: Figures,
@@ -169,8 +171,8 @@ export async function arrowExport(
   await part(place, "at-rest", [dir, 1, ranges, 0]);
   engine = await serve(place, dir);
   try {
-    // The engine's heap has its size after some; what a further export needs must not grow on it.
-    for (let i = 0; i < 6; i++) await exported(engine);
+    // Both threads' heaps have their size after some; a further export must not grow on it.
+    for (let i = 0; i < WARM_EXPORTS; i++) await exported(engine);
     const before = residentBytesOf(engine.pid);
     const seconds: number[] = [];
     let most = before;

@@ -18,7 +18,8 @@ export class RangeRows {
   readonly losses: Uint8Array;
   readonly lease: Float64Array;
   readonly bundle: Uint32Array;
-  readonly reason: (string | null)[] = [];
+  /** By row, of those that have one. */
+  readonly reasons = new Map<number, string>();
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -33,6 +34,11 @@ export class RangeRows {
     this.losses = new Uint8Array(capacity);
     this.lease = new Float64Array(capacity);
     this.bundle = new Uint32Array(capacity);
+  }
+
+  clear(): void {
+    this.length = 0;
+    this.reasons.clear();
   }
 }
 

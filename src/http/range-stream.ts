@@ -53,7 +53,7 @@ async function* rowBatches(
         first += count;
         if (rows.length < ROWS_PER_BATCH) continue;
         yield rows;
-        rows.length = 0;
+        rows.clear();
       }
     }
     from = runs.next;
@@ -85,7 +85,8 @@ function append(rows: RangeRows, piece: Piece, reasons: Reasons): void {
   rows.losses[row] = runs.losses[run] as number;
   rows.lease[row] = runs.lease[run] as number;
   rows.bundle[row] = runs.bundle[run] as number;
-  rows.reason[row] = reasons.textOf(runs.reason[run] as number);
+  const reason = reasons.textOf(runs.reason[run] as number);
+  if (reason !== undefined) rows.reasons.set(row, reason);
 }
 
 /** Texts of failure reasons; asked for again when a number turns up that is not known yet. */
@@ -108,7 +109,7 @@ class Reasons {
     }
   }
 
-  textOf(id: number): string | null {
-    return id === 0 ? null : (this.#texts.get(id) ?? null);
+  textOf(id: number): string | undefined {
+    return id === 0 ? undefined : this.#texts.get(id);
   }
 }

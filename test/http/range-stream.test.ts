@@ -12,11 +12,19 @@ class OneTask implements EngineClient {
   readonly #files: number;
   readonly #rangesPerFile: number;
   readonly #run: number;
+  /** Which ranges' runs have a reason. */
+  readonly #hasReason: (first: number) => boolean;
 
-  constructor(files: number, rangesPerFile: number, run: number) {
+  constructor(
+    files: number,
+    rangesPerFile: number,
+    run: number,
+    hasReason: (first: number) => boolean = () => true,
+  ) {
     this.#files = files;
     this.#rangesPerFile = rangesPerFile;
     this.#run = run;
+    this.#hasReason = hasReason;
   }
 
   async ask<Name extends keyof CommandMap>(
@@ -63,7 +71,7 @@ class OneTask implements EngineClient {
       losses: new Uint8Array(size).fill(1),
       lease: new Float64Array(size).fill(7 * 2 ** 32 + 9),
       bundle: new Uint32Array(size).fill(5),
-      reason: new Uint32Array(size).fill(4),
+      reason: Uint32Array.from(first, (begin) => (this.#hasReason(begin) ? 4 : 0)),
       next: end < total ? end : -1,
     };
   }
@@ -94,6 +102,24 @@ describe("rangeStream", () => {
       }
     }
     expect(next).toBe(140);
+  });
+
+  it("keeps what was sent while the next batch is made, with and without reasons", async () => {
+    const failed = (range: number) => range >= 20_000 && range < 20_010;
+    const bytes: Uint8Array[] = [];
+    const engine = new OneTask(1, 40_000, 1, failed);
+    for await (const chunk of await rangeStream(engine, 1)) bytes.push(chunk);
+    expect(bytes.length).toBeGreaterThan(3);
+    let next = 0;
+    for await (const batch of await RecordBatchReader.from(Buffer.concat(bytes))) {
+      const [first, reason] = [batch.getChild("firstRange"), batch.getChild("reason")];
+      for (let row = 0; row < batch.numRows; row++, next++) {
+        if (Number(first?.get(row)) !== next) expect(first?.get(row)).toBe(BigInt(next));
+        const due = failed(next) ? "exit code 3" : null;
+        if (reason?.get(row) !== due) expect([next, reason?.get(row)]).toEqual([next, due]);
+      }
+    }
+    expect(next).toBe(40_000);
   });
 
   it("asks for no more than is read: memory does not grow with the task", async () => {
