@@ -10,36 +10,42 @@
 
 /** Long enough that what a turn costs by itself does not count, short beside a flush. */
 const TURN_MS = 4;
-const NONE = -1;
 
 export class Turns<Message> {
   readonly #work: (message: Message) => void;
   #waiting: Message[] = [];
-  /** When this turn ends, or NONE: nothing has come yet. */
-  #endsMs = NONE;
+  /** The loop's number of the turn that was begun last, and until when it looks at messages. */
+  #turn = -1;
+  #endsMs = 0;
 
   constructor(work: (message: Message) => void) {
     this.#work = work;
   }
 
   offer(message: Message): void {
-    if (this.#endsMs === NONE) this.#begin();
-    if (this.#waiting.length === 0 && performance.now() < this.#endsMs) this.#work(message);
-    else this.#waiting.push(message);
+    if (this.#waiting.length === 0 && this.#hasTime()) this.#work(message);
+    else if (this.#waiting.push(message) === 1) setImmediate(this.#next);
+  }
+
+  /** The loop is asked only where time is up: a lone message costs no turn more. */
+  #hasTime(): boolean {
+    if (performance.now() < this.#endsMs) return true;
+    if (performance.nodeTiming.uvMetricsInfo.loopCount === this.#turn) return false;
+    this.#begin();
+    return true;
   }
 
   #begin(): void {
+    this.#turn = performance.nodeTiming.uvMetricsInfo.loopCount;
     this.#endsMs = performance.now() + TURN_MS;
-    setImmediate(this.#next);
   }
 
   readonly #next = (): void => {
-    this.#endsMs = NONE;
-    if (this.#waiting.length === 0) return;
     this.#begin();
     let done = 0;
     do this.#work(this.#waiting[done++] as Message);
     while (done < this.#waiting.length && performance.now() < this.#endsMs);
     this.#waiting = this.#waiting.slice(done);
+    if (this.#waiting.length > 0) setImmediate(this.#next);
   };
 }
