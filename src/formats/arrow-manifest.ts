@@ -33,6 +33,7 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { assert, JumboError, messageOf } from "../base/index.ts";
+import { packU64, textColumn, unpackU64 } from "./arrow-columns.ts";
 import {
   DICTIONARY_NAMES,
   type DictionaryName,
@@ -165,7 +166,7 @@ export class ManifestWriter {
   #column(columns: ManifestColumns, name: string, kind: ColumnKind, nullable: boolean): Data {
     const length = columns.length;
     const type = this.#typeOf(kind);
-    if (kind === "utf8") return textColumn(columns.member, length);
+    if (kind === "utf8") return textColumn((row) => columns.member[row], length);
     const numbers = numbersOf(columns, name);
     const valid = nullable ? validity(numbers, length) : { nullCount: 0, nullBitmap: null };
     const data = packNumbers(kind, numbers, length);
@@ -204,38 +205,6 @@ function packU32(numbers: Numbers, length: number): Uint32Array {
   const packed = new Uint32Array(length);
   for (let row = 0; row < length; row++) packed[row] = Math.max(0, numbers[row] as number);
   return packed;
-}
-
-function packU64(numbers: Numbers, length: number): BigUint64Array {
-  const halves = new Uint32Array(2 * length);
-  for (let row = 0; row < length; row++) {
-    const value = Math.max(0, numbers[row] as number);
-    halves[2 * row] = value % 0x1_0000_0000;
-    halves[2 * row + 1] = Math.floor(value / 0x1_0000_0000);
-  }
-  return new BigUint64Array(halves.buffer);
-}
-
-function textColumn(texts: readonly (string | null)[], length: number): Data<Utf8> {
-  const valueOffsets = new Int32Array(length + 1);
-  const nullBitmap = new Uint8Array((length + 7) >>> 3);
-  let nullCount = 0;
-  let bytes = 0;
-  for (let row = 0; row < length; row++) {
-    const text = texts[row];
-    if (text == null) nullCount++;
-    else {
-      nullBitmap[row >>> 3]! |= 1 << (row & 7);
-      bytes += Buffer.byteLength(text);
-    }
-    valueOffsets[row + 1] = bytes;
-  }
-  const data = Buffer.alloc(bytes);
-  for (let row = 0; row < length; row++) {
-    const text = texts[row];
-    if (text != null) data.write(text, valueOffsets[row] as number);
-  }
-  return makeData({ type: new Utf8(), length, nullCount, nullBitmap, valueOffsets, data });
 }
 
 /** An open manifest: its metadata and dictionaries at once, its rows batch by batch. */
@@ -320,13 +289,6 @@ function readColumn(
   else for (let row = 0; row < batch.numRows; row++) target[row] = values[row] as number;
   if (!nullable || data.nullCount === 0) return;
   for (let row = 0; row < batch.numRows; row++) if (!data.getValid(row)) target[row] = absent;
-}
-
-function unpackU64(values: BigUint64Array, target: Numbers, length: number): void {
-  const halves = new Uint32Array(values.buffer, values.byteOffset, 2 * length);
-  for (let row = 0; row < length; row++) {
-    target[row] = (halves[2 * row] as number) + (halves[2 * row + 1] as number) * 0x1_0000_0000;
-  }
 }
 
 function dictionariesOf(batch: RecordBatch): ManifestDictionaries {

@@ -28,7 +28,11 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { assert } from "../base/index.ts";
+import { packU64, textColumn } from "./arrow-columns.ts";
 import { RangeRows, type RangeStreamNames } from "./range-rows.ts";
+
+/** Two for each of the five columns of 64 bits. */
+const U64_WORDS = 10;
 
 /** Each batch of rows may be reused once the generator asks for the next one. */
 export async function* arrowRanges(
@@ -44,16 +48,16 @@ export async function* arrowRanges(
   const sink = new Collector();
   writer.reset(sink, schema);
   const texts = { file, state, fileTexts, stateTexts };
-  let scratch = new Scratch(0);
+  let room = new Uint32Array(0);
   let empty = true;
   for await (const rows of batches) {
     empty = false;
-    if (scratch.capacity < rows.length) scratch = new Scratch(rows.capacity);
-    writer.write(batchOf(schema, rows, texts, scratch));
+    if (room.length < U64_WORDS * rows.length) room = new Uint32Array(U64_WORDS * rows.capacity);
+    writer.write(batchOf(schema, rows, texts, room));
     yield sink.take();
   }
   // Readers expect the dictionaries of a stream, also of one without a row.
-  if (empty) writer.write(batchOf(schema, new RangeRows(0), texts, scratch));
+  if (empty) writer.write(batchOf(schema, new RangeRows(0), texts, room));
   writer.close();
   yield sink.take();
 }
@@ -82,77 +86,38 @@ function fieldsOf(file: DataType, state: DataType): Field[] {
   ];
 }
 
-/** Columns that are made of others, and serve each batch: memory outside the heap waits for V8. */
-class Scratch {
-  readonly capacity: number;
-  readonly #words: readonly Uint32Array[];
-  readonly #noTexts: Int32Array;
-  readonly #nulls: Uint8Array;
-
-  constructor(capacity: number) {
-    this.capacity = capacity;
-    this.#words = Array.from({ length: U64_COLUMNS }, () => new Uint32Array(2 * capacity));
-    this.#noTexts = new Int32Array(capacity + 1);
-    this.#nulls = new Uint8Array(Math.ceil(capacity / 8));
-  }
-
-  /** `numbers` as column `which` of those of 64 bits. */
-  u64(which: number, numbers: Float64Array, length: number): BigUint64Array {
-    const halves = this.#words[which] as Uint32Array;
-    for (let row = 0; row < length; row++) {
-      const value = numbers[row] as number;
-      halves[2 * row] = value % 0x1_0000_0000;
-      halves[2 * row + 1] = Math.floor(value / 0x1_0000_0000);
-    }
-    return new BigUint64Array(halves.buffer, 0, length);
-  }
-
-  /** A column of texts in which every row is null. */
-  nulls(length: number): Data {
-    return makeData({
-      type: new Utf8(),
-      length,
-      nullCount: length,
-      nullBitmap: this.#nulls.subarray(0, Math.ceil(length / 8)),
-      valueOffsets: this.#noTexts.subarray(0, length + 1),
-      data: new Uint8Array(0),
-    });
-  }
-}
-
-const U64_COLUMNS = 5;
-
-function batchOf(schema: Schema, rows: RangeRows, texts: Texts, scratch: Scratch): RecordBatch {
+/**
+ * `room` has U64_WORDS a row for what is made of numbers, and serves each batch: memory outside the
+ * heap waits for V8.
+ */
+function batchOf(schema: Schema, rows: RangeRows, texts: Texts, room: Uint32Array): RecordBatch {
   const { length } = rows;
   const plain = (type: DataType, data: unknown) =>
     makeData({ type, length, nullCount: 0, data } as never) as Data;
   const indexed = (type: Dictionary, data: unknown, dictionary: Vector) =>
     makeData({ type, length, nullCount: 0, data, dictionary } as never) as Data;
-  const u64 = (which: number, numbers: Float64Array) =>
-    plain(new Uint64(), scratch.u64(which, numbers, length));
+  let used = 0;
+  const u64 = (numbers: Float64Array) => {
+    const halves = room.subarray(used, used + 2 * length);
+    used += halves.length;
+    return plain(new Uint64(), packU64(numbers, length, halves));
+  };
   const children = [
-    u64(0, rows.firstRange),
-    u64(1, rows.ranges),
+    u64(rows.firstRange),
+    u64(rows.ranges),
     indexed(texts.file, rows.file.subarray(0, length), texts.fileTexts),
-    u64(2, rows.firstEvent0),
-    u64(3, rows.lastEvent0),
+    u64(rows.firstEvent0),
+    u64(rows.lastEvent0),
     indexed(texts.state, rows.state.subarray(0, length), texts.stateTexts),
     plain(new Uint8(), rows.attempts.subarray(0, length)),
     plain(new Uint8(), rows.failures.subarray(0, length)),
     plain(new Uint8(), rows.losses.subarray(0, length)),
-    u64(4, rows.lease),
+    u64(rows.lease),
     plain(new Uint32(), rows.bundle.subarray(0, length)),
-    rows.reasons.size === 0 ? scratch.nulls(length) : textsOf(rows),
+    textColumn((row) => rows.reasons.get(row), length),
   ];
   const struct = makeData({ type: new Struct(schema.fields), length, nullCount: 0, children });
   return new RecordBatch(schema, struct);
-}
-
-function textsOf({ length, reasons }: RangeRows): Data {
-  const texts = Array.from({ length }, (_, row) => reasons.get(row) ?? null);
-  const data = vectorFromArray(texts, new Utf8()).data[0];
-  assert(data, "texts make a column");
-  return data;
 }
 
 /** Keeps what the Arrow writer emits until it is taken; the writer itself keeps nothing. */
