@@ -31,7 +31,7 @@ typedef struct {
   double sent_at[IN_FLIGHT];
   int in_flight;
   uint64_t sequence;
-  double begins_at, next_at, beat_at;
+  double begins_at, next_at;
   /* Of the last exchanges, until their verdicts; and how long one usually takes. */
   double trips[TRIPS];
   unsigned next_trip;

@@ -30,22 +30,27 @@ export class Turns<Message> {
   /** The loop is asked only where time is up: a lone message costs no turn more. */
   #hasTime(): boolean {
     if (performance.now() < this.#endsMs) return true;
-    if (performance.nodeTiming.uvMetricsInfo.loopCount === this.#turn) return false;
-    this.#begin();
+    const turn = turnOfLoop();
+    if (turn === this.#turn) return false;
+    this.#begin(turn);
     return true;
   }
 
-  #begin(): void {
-    this.#turn = performance.nodeTiming.uvMetricsInfo.loopCount;
+  #begin(turn: number): void {
+    this.#turn = turn;
     this.#endsMs = performance.now() + TURN_MS;
   }
 
   readonly #next = (): void => {
-    this.#begin();
+    this.#begin(turnOfLoop());
     let done = 0;
     do this.#work(this.#waiting[done++] as Message);
     while (done < this.#waiting.length && performance.now() < this.#endsMs);
     this.#waiting = this.#waiting.slice(done);
     if (this.#waiting.length > 0) setImmediate(this.#next);
   };
+}
+
+function turnOfLoop(): number {
+  return performance.nodeTiming.uvMetricsInfo.loopCount;
 }

@@ -14,7 +14,7 @@ import { GatewayCounters } from "./counters.ts";
 import type { Incoming } from "./incoming.ts";
 import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
 import { type Listener, openListener } from "./listener.ts";
-import { Peer } from "./peer.ts";
+import { Peer, type PeerEvents } from "./peer.ts";
 
 /** What a gateway needs of a core. */
 export type GatewayPort = CorePort;
@@ -107,15 +107,11 @@ export class Gateway {
   #accept(incoming: Incoming, name: string): void {
     const connection = this.#nextConnection++;
     assert(connection <= 0xffff_ffff, "connection numbers are used up");
-    const events = {
-      frame: this.#frame,
-      gone: this.#gone,
-    };
     const { counters } = this;
     const peer = new Peer(incoming, connection, name, performance.now(), {
       limits: this.#limits,
       counters,
-      events,
+      events: this.#events,
     });
     counters.connections++;
     counters.opened++;
@@ -149,6 +145,8 @@ export class Gateway {
     this.#closed.push(peer.connection);
     this.#plan();
   };
+
+  readonly #events: PeerEvents = { frame: this.#frame, gone: this.#gone };
 
   /** Behind the poll phase, so that one batch holds what all sockets had to say. */
   #plan(): void {

@@ -274,7 +274,7 @@ class PageWalk {
         throw this.#wrong(`node ${i} of ${where} is longer than the page`);
       }
       const keyBegin = at + NODE_HEADER_BYTES;
-      const keyEnd = keyBegin + page.readUInt16LE(at + 6);
+      const keyEnd = keyBegin + keyBytesAt(page, at);
       if (role === "free" && keyEnd - keyBegin !== 8 && (height === 0 || i > 0)) {
         throw this.#wrong(`node ${i} of ${where} has a key of ${keyEnd - keyBegin} bytes`);
       }
@@ -304,7 +304,7 @@ class PageWalk {
   }
 
   #nodeBytes(page: Buffer, at: number, height: number, where: string, index: number): number {
-    const head = NODE_HEADER_BYTES + page.readUInt16LE(at + 6);
+    const head = NODE_HEADER_BYTES + keyBytesAt(page, at);
     if (height > 0) return head;
     const flags = page.readUInt16LE(at + 4);
     if ((flags & NODE_OVERFLOW) !== 0) return head + OVERFLOW_RECORD_BYTES;
@@ -336,7 +336,7 @@ class PageWalk {
       this.#tree(key.toString("latin1").replace(/\0$/, ""), tree, "named", level + 1);
       return;
     }
-    const data = at + NODE_HEADER_BYTES + page.readUInt16LE(at + 6);
+    const data = at + NODE_HEADER_BYTES + keyBytesAt(page, at);
     const bytes = sizeAt(page, at);
     const isWanted = role === "free" || this.#sink !== undefined;
     if ((flags & NODE_OVERFLOW) === 0) {
@@ -404,7 +404,11 @@ class PageWalk {
 
 function keyAt(page: Buffer, at: number): Buffer {
   const start = at + NODE_HEADER_BYTES;
-  return page.subarray(start, start + page.readUInt16LE(at + 6));
+  return page.subarray(start, start + keyBytesAt(page, at));
+}
+
+function keyBytesAt(page: Buffer, at: number): number {
+  return page.readUInt16LE(at + 6);
 }
 
 function sizeAt(page: Buffer, at: number): number {
