@@ -6,7 +6,7 @@
  */
 const EMPTY = -1;
 const CAPACITY_MIN = 16;
-/** A larger table is given back when it is cleared. */
+/** A table up to this size stays when entries go: they come again with the next batch. */
 const CAPACITY_KEPT_MAX = 4096;
 
 export class NumberMap<Value> {
@@ -50,7 +50,7 @@ export class NumberMap<Value> {
     this.#close(hole);
     this.#size--;
     const capacity = this.#mask + 1;
-    if (capacity > CAPACITY_MIN && 8 * this.#size < capacity) this.#resize(capacity / 2);
+    if (capacity > CAPACITY_KEPT_MAX && 8 * this.#size < capacity) this.#resize(capacity / 2);
     return true;
   }
 
