@@ -24,6 +24,16 @@ function receive(message: ToHost): void {
   host?.receive(message);
   const bytes = bytesOf(message);
   if (bytes > 0) Atomics.sub(backlogBytes, 0, bytes);
+  if (message instanceof ArrayBuffer) giveBack(message);
+}
+
+/**
+ * Frees a batch whose frames were looked at: nothing of it is kept. Left to the collector, batches
+ * of large exchanges alone would make it collect the whole heap every few hundred milliseconds.
+ * (Node before 22 can't.)
+ */
+function giveBack(buffer: ArrayBuffer): void {
+  buffer.transfer?.(0);
 }
 
 function bytesOf(message: ToHost): number {

@@ -16,9 +16,10 @@
  * lease runs too; whose, the side map of its task knows (page-table.ts).
  */
 import { assert, RANGES_PER_PAGE } from "../base/index.ts";
+import { FIELDS, giveCells, takeCells } from "./spare-cells.ts";
 import { STATE, type State } from "./types.ts";
 
-export const FIELDS = 5;
+export { FIELDS };
 /** Beyond so many runs a page is kept as one record a range. */
 export const RUNS_MAX = 256;
 const RUNS_AT_FIRST = 4;
@@ -80,7 +81,7 @@ export class Page {
     this.task = task;
     this.index = index;
     this.size = size;
-    this.cells = packed ? NO_CELLS : new Uint32Array(RUNS_AT_FIRST * FIELDS);
+    this.cells = packed ? NO_CELLS : takeCells(1).fill(0, 0, FIELDS);
     this.counts = [size, 0, 0, 0, 0];
   }
 
@@ -101,7 +102,7 @@ export class Page {
 
   /** Forgets the records and keeps `bytes`. */
   pack(bytes: Uint8Array): void {
-    if (this.isRaw && spareCells.length < SPARE_CELLS_MAX) spareCells.push(this.cells);
+    giveCells(this.cells);
     this.#form = FORM.packed;
     this.packed = bytes;
     this.cells = NO_CELLS;
@@ -185,10 +186,27 @@ export class Page {
     high: number,
   ): void {
     if (!this.isRaw && !this.#splice(record, from, to, word, grants, mark, low, high)) {
+      const runs = this.cells;
       this.#spread();
+      giveCells(runs);
     }
     if (!this.isRaw) return;
     for (let i = from; i < to; i++) this.#set(i, i, word, grants, mark, low, high);
+  }
+
+  /** The same, where grants and lease stay as they are. */
+  rewrite(record: number, from: number, to: number, word: number, mark: number): void {
+    const { cells } = this;
+    if (!this.isRaw) {
+      const at = record * FIELDS;
+      const grants = cells[at]! & 0xffff;
+      this.write(record, from, to, word, grants, mark, cells[at + 3]!, cells[at + 4]!);
+      return;
+    }
+    for (let at = from * FIELDS; at < to * FIELDS; at += FIELDS) {
+      cells[at + 1] = word;
+      cells[at + 2] = mark;
+    }
   }
 
   /** Adds untouched ranges at the end. */
@@ -286,16 +304,17 @@ export class Page {
 
   #reserve(records: number): void {
     if (records * FIELDS <= this.cells.length) return;
-    const larger = new Uint32Array(capacityFor(records + (records >>> 1)) * FIELDS);
-    larger.set(this.cells);
-    this.cells = larger;
+    const smaller = this.cells;
+    this.cells = takeCells(records);
+    this.cells.set(smaller);
+    giveCells(smaller);
   }
 
   /** From runs to one record a range. */
   #spread(): void {
     const runs = this.cells;
     const count = this.records;
-    this.cells = spareCells.pop() ?? new Uint32Array(RANGES_PER_PAGE * FIELDS);
+    this.cells = takeCells(RANGES_PER_PAGE);
     for (let r = 0; r < count; r++) {
       const at = r * FIELDS;
       const end = r + 1 < count ? runs[at + FIELDS]! >>> 16 : this.size;
@@ -309,15 +328,9 @@ export class Page {
   }
 }
 
-/** A few records more than needed; half as many again where a page grows. */
+/** A few records more than needed. */
 function capacityFor(records: number): number {
   return Math.ceil(records / RUNS_AT_FIRST) * RUNS_AT_FIRST;
 }
 
 const NO_CELLS = new Uint32Array(0);
-/**
- * Cells of raw pages that were packed, for the next page that goes to pieces: 80 kB outside the
- * JavaScript heap for each of some hundred pages a second make V8 collect the whole heap as often.
- */
-const spareCells: Uint32Array[] = [];
-const SPARE_CELLS_MAX = 32;
