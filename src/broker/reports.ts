@@ -117,17 +117,7 @@ function applyDone(
     return;
   }
   const acceptedBefore = verdicts.accepted;
-  for (let i = 0; i < spans.size; i++) {
-    ledger.done(
-      session.pilot,
-      spans.lease[i] as LeaseId,
-      spans.task,
-      spans.first[i] as RangeIndex,
-      spans.count[i] as number,
-      bundle,
-      verdicts,
-    );
-  }
+  ledger.doneSpans(session.pilot, spans.task, spans, bundle, verdicts);
   const accepted = verdicts.accepted - acceptedBefore;
   session.done += accepted;
   if (accepted > 0 && bundle !== NO_BUNDLE) book.useBundle(bundle, spans.task);

@@ -31,11 +31,12 @@ import { OpenLease } from "./leases.ts";
 import { nextReady, type PageImage, type ReadyRun, TaskPages } from "./page-table.ts";
 import { Recovery, type RecoverySummary } from "./recovery.ts";
 import { failReady, loseBundle, reopenBundle, reopenRange, retryFailed } from "./reopen.ts";
-import { endOpen, mayKeep, report } from "./reports.ts";
+import { endOpen, mayKeep, reportSpan, reportSpans } from "./reports.ts";
 import { applySpan } from "./transitions.ts";
 import {
   type Lease,
   type RangeRun,
+  type SpanColumns,
   STATE,
   type StateCounts,
   type TaskTerms,
@@ -245,7 +246,7 @@ export class Ledger {
     sink: VerdictSink,
   ): void {
     this.#live();
-    report(this.#books, DECISION.started, pilot, lease, task, first, count, 0, sink);
+    reportSpan(this.#books, DECISION.started, pilot, lease, task, first, count, 0, sink);
   }
 
   returned(
@@ -257,7 +258,7 @@ export class Ledger {
     sink: VerdictSink,
   ): void {
     this.#live();
-    report(this.#books, DECISION.returned, pilot, lease, task, first, count, 0, sink);
+    reportSpan(this.#books, DECISION.returned, pilot, lease, task, first, count, 0, sink);
   }
 
   done(
@@ -270,7 +271,19 @@ export class Ledger {
     sink: VerdictSink,
   ): void {
     this.#live();
-    report(this.#books, DECISION.done, pilot, lease, task, first, count, bundle, sink);
+    reportSpan(this.#books, DECISION.done, pilot, lease, task, first, count, bundle, sink);
+  }
+
+  /** `done` of every span of a block, in its order. */
+  doneSpans(
+    pilot: PilotNumber,
+    task: TaskId,
+    spans: SpanColumns,
+    bundle: BundleId,
+    sink: VerdictSink,
+  ): void {
+    this.#live();
+    reportSpans(this.#books, DECISION.done, pilot, task, spans, bundle, sink);
   }
 
   failed(
@@ -285,7 +298,7 @@ export class Ledger {
   ): void {
     this.#live();
     const kind = fatal ? DECISION.fatal : DECISION.failed;
-    report(this.#books, kind, pilot, lease, task, first, count, reason, sink);
+    reportSpan(this.#books, kind, pilot, lease, task, first, count, reason, sink);
   }
 
   lost(
@@ -298,7 +311,7 @@ export class Ledger {
     sink: VerdictSink,
   ): void {
     this.#live();
-    report(this.#books, DECISION.lost, pilot, lease, task, first, count, reason, sink);
+    reportSpan(this.#books, DECISION.lost, pilot, lease, task, first, count, reason, sink);
   }
 
   // -- leases ------------------------------------------------------------------------------------

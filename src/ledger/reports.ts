@@ -15,26 +15,49 @@
  * A `done` into a lost bundle is stale, and the range is ended as lost: its pilot drops it on that
  * answer, so a lease kept open would never end.
  */
-import { RANGES_PER_LEASE_MAX, RANGES_PER_PAGE, STARTS_PER_RANGE_MAX } from "../base/index.ts";
+import { RANGES_PER_LEASE_MAX, RANGES_PER_PAGE } from "../base/index.ts";
 import type { Books } from "./books.ts";
+import { applyGathered, GATHER_MAX, wasTaken } from "./gather.ts";
 import { DECISION, type DecisionKind } from "./journal.ts";
 import type { OpenLease } from "./leases.ts";
-import {
-  ATTEMPT,
-  attemptsOf,
-  CHARGES,
-  COPY,
-  COPY_STARTED,
-  FIELDS,
-  leaseOf,
-  STARTED,
-  STATE_MASK,
-} from "./page.ts";
+import { COPY, COPY_STARTED, FIELDS, STARTED, STATE_MASK } from "./page.ts";
 import type { TaskPages } from "./page-table.ts";
 import { applySpan } from "./transitions.ts";
-import { STATE, VERDICT, type Verdict, type VerdictSink } from "./types.ts";
+import { type SpanColumns, STATE, VERDICT, type Verdict, type VerdictSink } from "./types.ts";
+import { applyAlone, isUsualKind } from "./usual.ts";
 
-export function report(
+/** Fewer spans are looked at one by one. */
+const GATHER_MIN = 4;
+
+/** The spans of a whole block: each is judged as if it had come alone. */
+export function reportSpans(
+  books: Books,
+  kind: DecisionKind,
+  pilot: number,
+  taskId: number,
+  spans: SpanColumns,
+  extra: number,
+  sink: VerdictSink,
+): void {
+  const task = books.tasks.get(taskId);
+  const usual = task !== undefined && isUsualKind(books, kind, task, extra) ? task : null;
+  for (let from = 0; from < spans.size; from += GATHER_MAX) {
+    const to = Math.min(from + GATHER_MAX, spans.size);
+    const gathers = usual !== null && to - from >= GATHER_MIN;
+    if (gathers) applyGathered(books, kind, pilot, usual, spans, from, to, extra);
+    for (let at = from; at < to; at++) {
+      const count = spans.count[at]!;
+      if (gathers && wasTaken(at - from)) sink.push(count, VERDICT.accepted);
+      else {
+        const [lease, first] = [spans.lease[at]!, spans.first[at]!];
+        reportSpan(books, kind, pilot, lease, taskId, first, count, extra, sink);
+      }
+    }
+  }
+}
+
+/** One span. */
+export function reportSpan(
   books: Books,
   kind: DecisionKind,
   pilot: number,
@@ -62,9 +85,10 @@ export function report(
   } else if (count > RANGES_PER_LEASE_MAX) {
     to = from;
   }
-  if (count === 1 && to > from && open !== undefined) {
-    if (reportOne(books, kind, task, open, first, extra)) {
-      sink.push(1, VERDICT.accepted);
+  const isWhole = from === first && to === first + count;
+  if (open !== undefined && isWhole && isUsualKind(books, kind, task, extra)) {
+    if (applyAlone(books, kind, task, open, first, count, extra)) {
+      sink.push(count, VERDICT.accepted);
       return;
     }
   }
@@ -74,52 +98,6 @@ export function report(
     else judgeSpan(books, kind, task, lease, from, to, extra, sink);
   }
   if (first + count > to) sink.push(first + count - to, VERDICT.unknown);
-}
-
-/**
- * The usual word, taken the short way: one range that its open lease holds has started or is done.
- * Does exactly what `decide` would; false, and nothing done, wherever more has to be looked at.
- */
-function reportOne(
-  books: Books,
-  kind: DecisionKind,
-  task: TaskPages,
-  lease: OpenLease,
-  range: number,
-  extra: number,
-): boolean {
-  const isDone = kind === DECISION.done;
-  if (!isDone && kind !== DECISION.started) return false;
-  if (task.phase !== "open" || task.copies.size > 0) return false;
-  if (isDone && extra !== 0 && books.lostBundles.has(extra)) return false;
-  const index = Math.floor(range / RANGES_PER_PAGE);
-  const page = task.page(index);
-  if (page === undefined || !page.isOpen) return false;
-  const offset = range - index * RANGES_PER_PAGE;
-  const record = page.find(offset);
-  const { cells } = page;
-  const cell = record * FIELDS;
-  const word = cells[cell + 1]!;
-  const state = word & STATE_MASK;
-  const isHeld = state === STATE.held;
-  if (!isHeld && !(isDone && state === STATE.running)) return false;
-  const low = cells[cell + 3]!;
-  const high = cells[cell + 4]!;
-  const { id } = lease;
-  if (leaseOf(low, high) !== id) return false;
-  if (isHeld && attemptsOf(word) >= STARTS_PER_RANGE_MAX) return false;
-  books.record(kind, task.id, range, 1, id, extra);
-  page.touched = true;
-  const bytesBefore = page.bytes;
-  const after = isDone ? STATE.done : STATE.running;
-  const mark = isDone ? extra : cells[cell + 2]!;
-  const charged = (word & CHARGES) + (isHeld ? ATTEMPT : 0);
-  page.write(record, offset, offset + 1, charged | after, cells[cell]! & 0xffff, mark, low, high);
-  task.move(page, state, after, 1);
-  if (isHeld) task.start(page, 1);
-  if (isDone) books.leases.closeSome(lease, 1);
-  books.pages.changed(page, bytesBefore, books.sequence);
-  return true;
 }
 
 function judgeSpan(

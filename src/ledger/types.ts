@@ -73,6 +73,14 @@ export interface Lease {
   recalled: boolean;
 }
 
+/** Spans as columns, `size` long or longer: ranges first .. first + count - 1 under a lease. */
+export interface SpanColumns {
+  readonly size: number;
+  readonly first: ArrayLike<number>;
+  readonly count: ArrayLike<number>;
+  readonly lease: ArrayLike<number>;
+}
+
 /** Receives verdicts in the order of the ranges reported, merged into runs. */
 export interface VerdictSink {
   push(count: number, verdict: Verdict): void;

@@ -79,7 +79,8 @@ export class History {
     const dice = this.random.below(100);
     if (dice < 28) this.#grant();
     else if (dice < 36) this.#copy();
-    else if (dice < 74) this.#report();
+    else if (dice < 66) this.#report();
+    else if (dice < 74) this.#reportBlock();
     else if (dice < 77) this.#expire();
     else if (dice < 80) this.#reconcile();
     else if (dice < 87) this.#wayBack();
@@ -175,6 +176,44 @@ export class History {
     else if (kind === "lost") this.ledger.lost(...who, extra as ReasonId, sink);
     else this.ledger.failed(...who, extra as ReasonId, kind === "fatal", sink);
     expect(told).toEqual(this.model.report(kind, pilot, lease, task, first, count, extra));
+  }
+
+  /**
+   * A block of `done`: mostly single ranges of a pilot's leases in any order, as they ended; also
+   * longer spans, some twice, some of leases that are gone, another's or named for other ranges.
+   */
+  #reportBlock(): void {
+    const pilot = 1 + this.random.below(3);
+    const task = this.#task();
+    const extra = this.random.below(5);
+    const own = [...this.model.leases].filter(([, l]) => l.task === task && l.pilot === pilot);
+    const spans = Array.from({ length: 1 + this.random.below(14) }, () => {
+      const [id, its] = own[this.random.below(own.length)] ?? [5, { first: 0, count: 1 }];
+      const first = its.first + this.random.below(its.count);
+      const count = this.random.chance(0.8) ? 1 : 1 + this.random.below(its.count);
+      const reachesOut = this.random.chance(0.02);
+      const end = its.first + its.count;
+      const isStray = this.random.chance(0.02);
+      const lease = isStray ? (this.#leases[this.random.below(this.#leases.length)] ?? 5) : id;
+      return { lease, first, count: reachesOut ? count : Math.min(count, end - first) };
+    });
+    const block = {
+      size: spans.length,
+      lease: spans.map((span) => span.lease),
+      first: spans.map((span) => span.first),
+      count: spans.map((span) => span.count),
+    };
+    const told: VerdictName[] = [];
+    const sink = {
+      push(runs: number, verdict: number): void {
+        for (let i = 0; i < runs; i++) told.push(VERDICT_NAMES[verdict]!);
+      },
+    };
+    this.ledger.doneSpans(pilot as PilotNumber, task as TaskId, block, extra as BundleId, sink);
+    const due = spans.flatMap(({ lease, first, count }) =>
+      this.model.report("done", pilot, lease, task, first, count, extra),
+    );
+    expect(told).toEqual(due);
   }
 
   #expire(): void {
