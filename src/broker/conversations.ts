@@ -105,9 +105,10 @@ export class Conversations {
   /** Pushes grants to pilots whose want is parked. Called when ranges became ready. */
   feedParked(): void {
     this.effects.readyArrived = false;
+    const nowMs = this.#nowMs();
     for (const session of this.sessions.values()) {
       if (session.want <= 0 || session.draining) continue;
-      const body = this.#grant(session);
+      const body = this.#grant(session, nowMs);
       if (body.spans.length > 0) {
         this.send(session.connection, { type: "grant", sequence: 0, ...body });
       }
@@ -270,7 +271,7 @@ export class Conversations {
     ledger.renew(pilot, nowMs + options.leaseTermMs);
     this.onSession(session, true);
     this.#parts.accounts.look(session, false, nowMs);
-    const grant = this.#grant(session);
+    const grant = this.#grant(session, nowMs);
     this.send(connection.id, {
       type: "welcome",
       version: PROTOCOL_VERSION,
@@ -334,7 +335,7 @@ export class Conversations {
     }
     session.want = message.want;
     if (message.want > 0) {
-      const body = this.#grant(session);
+      const body = this.#grant(session, nowMs);
       this.#parts.accounts.look(session, body.spans.length === 0, nowMs);
       const { spans, tasks, files, offsets } = body;
       const { sequence } = message;
@@ -356,12 +357,12 @@ export class Conversations {
     });
   }
 
-  #grant(session: Session): GrantBody {
+  #grant(session: Session, nowMs: number): GrantBody {
     if (this.#parts.committer.blocked) return { spans: [], tasks: [], files: [], offsets: [] };
     const wanted = session.want;
-    const body = this.#parts.granter.grant(session);
+    const body = this.#parts.granter.grant(session, nowMs);
     this.counters.rangesGranted += wanted - session.want;
-    if (wanted > session.want) this.#parts.accounts.granted(session, this.#nowMs());
+    if (wanted > session.want) this.#parts.accounts.granted(session, nowMs);
     for (const block of body.spans) this.effects.tasks.add(block.task);
     return body;
   }

@@ -11,7 +11,7 @@ import {
   type TaskId,
 } from "../base/index.ts";
 import { countRuleFor } from "../formats/index.ts";
-import { type Ledger, STATE } from "../ledger/index.ts";
+import { type Ledger, type OpenCounts, STATE } from "../ledger/index.ts";
 import type { GrantPlan, PilotSight, Shaper, TaskSight } from "../shape/index.ts";
 import type { FileRow } from "../store/index.ts";
 import { hintOf, payloadSeed } from "../task/index.ts";
@@ -39,6 +39,7 @@ export interface OpenTask extends TaskSight {
   readonly entry: TaskEntry;
   ready: number;
   leased: number;
+  readonly open: OpenCounts;
   readonly needsOffsets: boolean;
 }
 
@@ -103,6 +104,7 @@ export class Granter {
       priority: spec.priority,
       ready: 0,
       leased: 0,
+      open: this.#ledger.openCounts(id as TaskId),
       coresPerSlot: spec.payload.cores,
       hasHints: weights !== null,
       needsOffsets: readsBytes || (spec.payload.mode === "stream" && command[0] !== ":null"),
@@ -120,15 +122,15 @@ export class Granter {
     const cores = coresMax(session);
     for (const task of this.open.values()) {
       if (!maySee(session, task.owner)) continue;
-      task.ready = this.#ledger.ready(task.task as TaskId);
-      task.leased = this.#ledger.leased(task.task as TaskId);
+      task.ready = task.open.ready;
+      task.leased = task.open.leased;
       if (task.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights[count++] = task;
     }
     if (sights.length !== count) sights.length = count;
     return sights;
   }
 
-  sightOf(session: Session): PilotSight {
+  sightOf(session: Session, nowMs = this.#clock.monotonicMs()): PilotSight {
     const held = this.#ledger.heldBy(session.pilot);
     return {
       pilot: session.pilot,
@@ -138,7 +140,7 @@ export class Granter {
       held,
       running: Math.min(held, Math.max(0, session.slots - session.freeSlots)),
       want: session.want,
-      secondsLeft: secondsLeftOf(session, this.#clock.monotonicMs()),
+      secondsLeft: secondsLeftOf(session, nowMs),
       roundTripSeconds: ROUND_TRIP_SECONDS,
       believedTripSeconds: BELIEVED_TRIP_SECONDS,
       draining: session.draining,
@@ -147,11 +149,11 @@ export class Granter {
   }
 
   /** Leases what the shaper allots to this pilot now; its want shrinks by what it gets. */
-  grant(session: Session): GrantBody {
+  grant(session: Session, nowMs: number): GrantBody {
     if (session.want <= 0 || session.draining || this.paused) return EMPTY;
     const tasks = this.sightsFor(session);
     if (tasks.length === 0) return EMPTY;
-    const plans = this.#shaper.plan(this.sightOf(session), tasks, this.#clock.monotonicMs());
+    const plans = this.#shaper.plan(this.sightOf(session, nowMs), tasks, nowMs);
     if (plans.length === 0) return EMPTY;
     const body: MutableBody = { spans: [], tasks: [], files: [], offsets: [], fileBytes: 0 };
     for (const plan of plans) {
@@ -260,9 +262,9 @@ export class Granter {
 
   /** Puts orders right that have lost step with the ledger (reopened, retried, extended ranges). */
   reorder(): void {
-    for (const { task } of this.open.values()) {
+    for (const { task, open } of this.open.values()) {
       const inOrder = this.#shaper.inOrder(task);
-      if (inOrder < 0 || inOrder === this.#ledger.ready(task as TaskId)) continue;
+      if (inOrder < 0 || inOrder === open.ready) continue;
       const weights = this.#weightsOf(task);
       if (weights !== null) this.#shaper.setWeights(task, weights, this.#isReady(task));
     }

@@ -14,12 +14,18 @@ const BUSY_FRAMES = 4;
 /** What waits leaves at the second turn after it came. */
 const TURN_MS = 8;
 
+interface Waiting {
+  readonly frames: Uint8Array[];
+  /** Number of the turn in which it came. */
+  readonly since: number;
+}
+
 export class Outgoing {
   readonly #gatherer = new FrameGatherer();
   readonly #post: (message: ArrayBuffer | FromCore) => void;
-  /** What waits, by connection, each in one of them: since this turn, or since the one before. */
-  #young = new NumberMap<Uint8Array[]>();
-  #old = new NumberMap<Uint8Array[]>();
+  /** By connection. */
+  readonly #waiting = new NumberMap<Waiting>();
+  #turns = 0;
   #isTurning = false;
   #closing: number[] = [];
   #isPlanned = false;
@@ -57,26 +63,27 @@ export class Outgoing {
       this.#isTurning = true;
       setTimeout(this.#turn, TURN_MS);
     }
-    const frames = this.#old.get(connection) ?? this.#young.get(connection);
-    if (frames) frames.push(frame);
-    else this.#young.set(connection, [frame]);
+    const waiting = this.#waiting.get(connection);
+    if (waiting) waiting.frames.push(frame);
+    else this.#waiting.set(connection, { frames: [frame], since: this.#turns });
   }
 
   #release(connection: number): void {
-    const frames = this.#old.get(connection) ?? this.#young.get(connection);
-    if (!frames) return;
-    if (!this.#old.delete(connection)) this.#young.delete(connection);
-    for (const frame of frames) this.#gatherer.add(connection, frame);
+    const waiting = this.#waiting.get(connection);
+    if (!waiting) return;
+    this.#waiting.delete(connection);
+    for (const frame of waiting.frames) this.#gatherer.add(connection, frame);
   }
 
   readonly #turn = (): void => {
-    this.#old.forEach((frames, connection) => {
-      for (const frame of frames) this.#gatherer.add(connection, frame);
+    const due: number[] = [];
+    this.#waiting.forEach(({ since }, connection) => {
+      if (since < this.#turns) due.push(connection);
     });
-    if (this.#old.size > 0) this.#plan();
-    this.#old.clear();
-    [this.#old, this.#young] = [this.#young, this.#old];
-    this.#isTurning = this.#old.size > 0;
+    this.#turns++;
+    for (const connection of due) this.#release(connection);
+    if (due.length > 0) this.#plan();
+    this.#isTurning = this.#waiting.size > 0;
     if (this.#isTurning) setTimeout(this.#turn, TURN_MS);
   };
 

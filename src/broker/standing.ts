@@ -41,7 +41,7 @@ function forecastOf(
   const { ledger, shaper, world } = parts;
   const task = entry.row.id as TaskId;
   const open = entry.row.phase === "open";
-  const [ready, leased] = open ? [ledger.ready(task), ledger.leased(task)] : [0, 0];
+  const { ready, leased } = open ? ledger.openCounts(task) : { ready: 0, leased: 0 };
   const ranges = ready + leased;
   const nowMs = world.clock.monotonicMs();
   const view = shaper.costs.view(task, "");
@@ -104,7 +104,7 @@ function slotsOf(
 
 function hasRivals(parts: CoreParts, task: TaskId): boolean {
   for (const other of parts.granter.open.keys()) {
-    if (other !== task && parts.ledger.ready(other as TaskId) > 0) return true;
+    if (other !== task && parts.ledger.openCounts(other as TaskId).ready > 0) return true;
   }
   return false;
 }

@@ -33,14 +33,14 @@ import { Recovery, type RecoverySummary } from "./recovery.ts";
 import { failReady, loseBundle, reopenBundle, reopenRange, retryFailed } from "./reopen.ts";
 import { endOpen, mayKeep, reportSpan, reportSpans } from "./reports.ts";
 import { applySpan } from "./transitions.ts";
-import {
-  type Lease,
-  type RangeRun,
-  type SpanColumns,
-  STATE,
-  type StateCounts,
-  type TaskTerms,
-  type VerdictSink,
+import type {
+  Lease,
+  OpenCounts,
+  RangeRun,
+  SpanColumns,
+  StateCounts,
+  TaskTerms,
+  VerdictSink,
 } from "./types.ts";
 import { countsOf, doneBetween, failedRunsOf, runsOf } from "./views.ts";
 
@@ -171,16 +171,9 @@ export class Ledger {
     return countsOf(this.#books.task(task));
   }
 
-  /** Ready ranges of a task, 0 once it is cancelled: what a grant asks first. */
-  ready(task: TaskId): number {
-    const pages = this.#books.task(task);
-    return pages.phase === "cancelled" ? 0 : pages.counts[STATE.ready]!;
-  }
-
-  leased(task: TaskId): number {
-    const pages = this.#books.task(task);
-    if (pages.phase === "cancelled") return 0;
-    return pages.counts[STATE.held]! + pages.counts[STATE.running]!;
+  /** What is left of a task now and later, for who asks again and again. */
+  openCounts(task: TaskId): OpenCounts {
+    return this.#books.task(task);
   }
 
   /** Payload starts over all ranges of a task. */

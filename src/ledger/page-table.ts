@@ -14,7 +14,7 @@
 import { assert, RANGES_PER_PAGE, RANGES_PER_TASK_MAX } from "../base/index.ts";
 import { FIELDS, Page, STATE_MASK } from "./page.ts";
 import { decodePage, decodePageHeader, encodePage } from "./page-codec.ts";
-import { STATE, type TaskPhase, type TaskTerms } from "./types.ts";
+import { type OpenCounts, STATE, type TaskPhase, type TaskTerms } from "./types.ts";
 
 const PAGES_PER_CHUNK = 1024;
 const RANGES_PER_CHUNK = PAGES_PER_CHUNK * RANGES_PER_PAGE;
@@ -26,7 +26,7 @@ interface Chunk {
 }
 
 /** One task's ranges. Plain data: the functions below and transitions.ts change it. */
-export class TaskPages {
+export class TaskPages implements OpenCounts {
   readonly terms: TaskTerms;
   ranges: number;
   phase: TaskPhase;
@@ -55,6 +55,15 @@ export class TaskPages {
 
   get id(): number {
     return this.terms.id;
+  }
+
+  get ready(): number {
+    return this.phase === "cancelled" ? 0 : this.counts[STATE.ready]!;
+  }
+
+  get leased(): number {
+    if (this.phase === "cancelled") return 0;
+    return this.counts[STATE.held]! + this.counts[STATE.running]!;
   }
 
   page(index: number): Page | undefined {

@@ -43,6 +43,13 @@ export interface StateCounts {
   cancelled: number;
 }
 
+/** What is left of a task as it changes; nothing once it is cancelled. */
+export interface OpenCounts {
+  readonly ready: number;
+  /** Held or running. */
+  readonly leased: number;
+}
+
 /** A run of consecutive ranges that are alike in every column. */
 export interface RangeRun {
   first: number;

@@ -525,13 +525,13 @@ export class Shaper {
     most: number,
   ): void {
     const had = this.#had;
-    let strangers = false;
+    let several = false;
     had.length = tasks.length;
     for (let i = 0; i < tasks.length; i++) {
       had[i] = tasks[i]!.ready > 0 ? 0 : CLOSED;
-      strangers ||= !this.#owners.has(tasks[i]!.task);
+      several ||= tasks[i]!.owner !== tasks[0]!.owner;
     }
-    if (strangers) this.#joinShares(tasks);
+    if (several) this.#joinShares(tasks);
     let given = 0;
     while (given < most) {
       const at = this.#next(tasks, had);
@@ -546,7 +546,9 @@ export class Shaper {
     if (given === 0 && this.#reason === REASON.granted) this.#refuse(REASON.noneReady);
   }
 
+  /** Owners of tasks that were never served begin where the least served one stands. */
   #joinShares(tasks: readonly TaskSight[]): void {
+    if (tasks.every(({ task }) => this.#owners.has(task))) return;
     let floor = Number.POSITIVE_INFINITY;
     for (const task of tasks) {
       const level = this.shares.level(task.owner);
