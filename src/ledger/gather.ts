@@ -19,7 +19,7 @@ import type { OpenLease } from "./leases.ts";
 import type { Page } from "./page.ts";
 import type { TaskPages } from "./page-table.ts";
 import type { SpanColumns } from "./types.ts";
-import { applyUsual, isUsual, openPageOf, settle } from "./usual.ts";
+import { applyUsual, isUsual, openPageOf, settle, startTally } from "./usual.ts";
 
 /** Spans that are gathered at a time. */
 export const GATHER_MAX = 256;
@@ -120,6 +120,7 @@ function applyGroup(
   const page = openPageOf(task, first[from + head]!);
   if (page === null) return;
   const base = page.index * RANGES_PER_PAGE;
+  named.fill(0);
   let least = RANGES_PER_PAGE;
   let most = 0;
   for (let span = head; span !== NONE; span = spanAfter[span]!) {
@@ -137,6 +138,7 @@ function applyGroup(
   }
   if (least >= most) return;
   const bytesBefore = page.bytes;
+  startTally();
   const isAll = applyRuns(books, kind, page, least, most, lease.id, extra);
   settle(books, kind, task, page, bytesBefore, lease);
   if (!isAll) {
@@ -144,7 +146,6 @@ function applyGroup(
       if (taken[span] === 1 && !isNamed(first[from + span]! - base)) taken[span] = 0;
     }
   }
-  named.fill(0, least >>> 5, (most >>> 5) + 1);
 }
 
 /** False if it was said before, or if ranges of a longer span would have to be told apart. */

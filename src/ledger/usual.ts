@@ -3,6 +3,7 @@
  * or are done. Does exactly what judging them closely (reports.ts) would do, and leaves alone
  * whatever has to be looked at more.
  *
+ *   startTally
  *   applyUsual ...   each piece is judged, written down and applied
  *   settle           counts, the lease and the page table learn of all of them at once
  */
@@ -14,8 +15,13 @@ import { ATTEMPT, attemptsOf, CHARGES, FIELDS, leaseOf, type Page, STATE_MASK } 
 import type { TaskPages } from "./page-table.ts";
 import { STATE } from "./types.ts";
 
-/** Ranges of the page at hand that were applied and are not settled, by the state they had. */
+/** Ranges of the page at hand that were applied, by the state they had. */
 const applied = { held: 0, running: 0 };
+
+/** Before the pieces of one page and one lease. */
+export function startTally(): void {
+  applied.held = applied.running = 0;
+}
 
 /** Whether words of this kind on the task can be usual ones at all. */
 export function isUsualKind(
@@ -53,6 +59,7 @@ export function applyAlone(
   const record = page.find(from);
   if (page.endOf(record, to) < to) return false;
   const bytesBefore = page.bytes;
+  startTally();
   if (!applyUsual(books, kind, page, record, from, to, lease.id, extra)) return false;
   settle(books, kind, task, page, bytesBefore, lease);
   return true;
@@ -108,7 +115,6 @@ export function settle(
 ): void {
   const { held, running } = applied;
   if (held + running === 0) return;
-  applied.held = applied.running = 0;
   page.touched = true;
   const after = kind === DECISION.done ? STATE.done : STATE.running;
   if (held > 0) {

@@ -79,6 +79,8 @@ export class History {
   readonly checkers: Checkers;
   readonly #random: SeededRandom;
   readonly #fates: SeededRandom;
+  /** Every fourth history has pilots that scatter. */
+  readonly #scatters: SeededRandom | null;
   readonly #profile: Profile;
   readonly #disk = new Disk();
   readonly #client: SimClient;
@@ -96,6 +98,7 @@ export class History {
     this.seed = seed;
     this.#random = new SeededRandom(seed);
     this.#fates = new SeededRandom(seed + 0x5eed);
+    this.#scatters = seed % 4 === 3 ? new SeededRandom(seed + 0x5ca7) : null;
     this.#profile = profileOf(this.#random);
     this.network = new SimNetwork(this.time, new SeededRandom(seed + 1));
     this.checkers = new Checkers(this.time, TIMES);
@@ -276,6 +279,7 @@ export class History {
       time: this.time,
       network: this.network,
       stubborn: this.#profile.stubborn,
+      scatters: this.#scatters,
       fate: (task: number, range: number) => {
         const fate = this.#fate(task, range);
         const slowness = number === 0 ? this.#profile.slowness : 1;

@@ -32,6 +32,9 @@ interface Item {
 
 /** A stubborn pilot leaves a range out of its hello, and reports it all the same. */
 const FORGET_CHANCE = 0.1;
+/** A pilot that scatters waits so many times longer for more to end, and repeats some. */
+const SCATTER_WAITS = 30;
+const REPEAT_CHANCE = 0.05;
 
 /** What a pilot does to and asks of the world around it. */
 export interface PilotWorld {
@@ -40,6 +43,8 @@ export interface PilotWorld {
   /** Pilots go on with what they were told to drop, and don't list all that they hold when they
    * come back: the engine alone must keep them out. */
   readonly stubborn: boolean;
+  /** Pilots gather what ends and report it range by range in any order, now and then twice. */
+  readonly scatters: SeededRandom | null;
   /** A fate for this start: how long, how it ends, whether it takes the pilot with it. */
   fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean };
   writeOutput(uri: string, task: number, range: number, lease: number): void;
@@ -320,7 +325,8 @@ export class SimPilot implements PilotEnd {
     if (this.#reportPlanned) return;
     this.#reportPlanned = true;
     const life = this.#life;
-    this.#world.time.after(1 + 10 * this.#random.nextUnit(), () => {
+    const waits = this.#world.scatters ? SCATTER_WAITS : 1;
+    this.#world.time.after(waits * (1 + 10 * this.#random.nextUnit()), () => {
       this.#reportPlanned = false;
       if (life === this.#life && this.alive) this.#later(0, () => this.#exchange());
     });
@@ -338,8 +344,9 @@ export class SimPilot implements PilotEnd {
     }
     const reports: Report[] = [];
     const order: Item[] = [];
+    const { scatters } = this.#world;
     for (const group of groups.values()) {
-      for (const block of blocksOf(group)) {
+      for (const block of scatters ? scattered(group, scatters) : blocksOf(group)) {
         reports.push(reportOf(block, group[0] as Item));
         forEachRange([block], (lease, range) => {
           order.push(this.#items.get(keyOf(lease, range)) as Item);
@@ -427,6 +434,17 @@ function blocksOf(items: readonly Item[]): SpanBlock[] {
     i += count;
   }
   return [...byTask.values()].flatMap((builder) => builder.build());
+}
+
+/** Every range a span of its own. */
+function scattered(items: readonly Item[], random: SeededRandom): SpanBlock[] {
+  const left = items.flatMap((item) => (random.chance(REPEAT_CHANCE) ? [item, item] : [item]));
+  const builder = new SpanBlockBuilder((items[0] as Item).task);
+  while (left.length > 0) {
+    const [{ range, attempt, grant, lease }] = left.splice(random.below(left.length), 1) as [Item];
+    builder.add(range, 1, attempt, grant, lease);
+  }
+  return builder.build();
 }
 
 function reportOf(block: SpanBlock, item: Item): Report {

@@ -229,4 +229,22 @@ export const PLANTED: readonly PlantedBug[] = [
     from: "      if (!known.has(file)) {",
     to: "      if (known.size === 0) {",
   },
+  {
+    name: "a done in a row of spans counts whatever its lease",
+    file: "src/ledger/usual.ts",
+    from: "  return fits && leaseOf(cells[at + 3]!, cells[at + 4]!) === lease;",
+    to: "  return fits;",
+  },
+  {
+    name: "a block's ranges that were refused are answered as accepted",
+    file: "src/ledger/gather.ts",
+    from: "  if (!isAll) {",
+    to: "  if (!isAll && extra < 0) {",
+  },
+  {
+    name: "a range said twice in a block is accepted twice",
+    file: "src/ledger/gather.ts",
+    from: "  for (let i = begin; i < end; i++) if (isNamed(i)) return false;\n",
+    to: "",
+  },
 ];
