@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- NAME...]`: runs the micro-benchmarks and the end-to-end bench one after the
  * other, each in its own process, and keeps what they print under bench/results/ with the machine
- * they ran on. Names: wire, ledger, store, recovery, end-to-end. Figures are ratios to a floor of
+ * they ran on. Names: wire, ledger, core, store, recovery, end-to-end. Figures are ratios to a floor of
  * the same run; absolute times only inform.
  */
 import { spawn } from "node:child_process";
@@ -13,6 +13,7 @@ import { machineLine } from "./machine.ts";
 const BENCHES = {
   wire: "wire/codec.bench.ts",
   ledger: "ledger/ledger.bench.ts",
+  core: "core/exchange.bench.ts",
   store: "store/commit.bench.ts",
   recovery: "store/recovery.bench.ts",
   "end-to-end": "end-to-end/run.bench.ts",
