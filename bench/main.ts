@@ -1,8 +1,8 @@
 /**
  * `npm run bench [-- NAME...]`: runs the micro-benchmarks and the end-to-end bench one after the
  * other, each in its own process, and keeps what they print under bench/results/ with the machine
- * they ran on. Names: wire, ledger, core, store, recovery, end-to-end. Figures are ratios to a floor of
- * the same run; absolute times only inform.
+ * they ran on. Names: wire, ledger, core, store, recovery, end-to-end. Figures are ratios to a floor
+ * of the same run; absolute times only inform.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";

@@ -11,7 +11,7 @@ import {
   type TaskId,
 } from "../base/index.ts";
 import { countRuleFor } from "../formats/index.ts";
-import { type Ledger, type OpenCounts, STATE } from "../ledger/index.ts";
+import { type Ledger, STATE } from "../ledger/index.ts";
 import type { GrantPlan, PilotSight, Shaper, TaskSight } from "../shape/index.ts";
 import type { FileRow } from "../store/index.ts";
 import { hintOf, payloadSeed } from "../task/index.ts";
@@ -37,9 +37,6 @@ export interface InputSource {
 
 export interface OpenTask extends TaskSight {
   readonly entry: TaskEntry;
-  ready: number;
-  leased: number;
-  readonly open: OpenCounts;
   readonly needsOffsets: boolean;
 }
 
@@ -97,14 +94,18 @@ export class Granter {
     this.#shaper.setHints(id, hint.meanSeconds, hint.cv);
     if (weights !== null) this.#shaper.setWeights(id, weights, this.#isReady(id));
     const readsBytes = command.some((word) => /\{(slice|offset|bytes)\}/.test(word));
+    const counts = this.#ledger.openCounts(id as TaskId);
     this.open.set(id, {
       entry,
       task: id,
       owner: spec.owner,
       priority: spec.priority,
-      ready: 0,
-      leased: 0,
-      open: this.#ledger.openCounts(id as TaskId),
+      get ready() {
+        return counts.ready;
+      },
+      get leased() {
+        return counts.leased;
+      },
       coresPerSlot: spec.payload.cores,
       hasHints: weights !== null,
       needsOffsets: readsBytes || (spec.payload.mode === "stream" && command[0] !== ":null"),
@@ -122,8 +123,6 @@ export class Granter {
     const cores = coresMax(session);
     for (const task of this.open.values()) {
       if (!maySee(session, task.owner)) continue;
-      task.ready = task.open.ready;
-      task.leased = task.open.leased;
       if (task.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights[count++] = task;
     }
     if (sights.length !== count) sights.length = count;
@@ -262,9 +261,9 @@ export class Granter {
 
   /** Puts orders right that have lost step with the ledger (reopened, retried, extended ranges). */
   reorder(): void {
-    for (const { task, open } of this.open.values()) {
+    for (const { task, ready } of this.open.values()) {
       const inOrder = this.#shaper.inOrder(task);
-      if (inOrder < 0 || inOrder === open.ready) continue;
+      if (inOrder < 0 || inOrder === ready) continue;
       const weights = this.#weightsOf(task);
       if (weights !== null) this.#shaper.setWeights(task, weights, this.#isReady(task));
     }

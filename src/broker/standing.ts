@@ -103,8 +103,8 @@ function slotsOf(
 }
 
 function hasRivals(parts: CoreParts, task: TaskId): boolean {
-  for (const other of parts.granter.open.keys()) {
-    if (other !== task && parts.ledger.openCounts(other as TaskId).ready > 0) return true;
+  for (const other of parts.granter.open.values()) {
+    if (other.task !== task && other.ready > 0) return true;
   }
   return false;
 }

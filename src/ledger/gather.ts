@@ -19,7 +19,7 @@ import type { OpenLease } from "./leases.ts";
 import type { Page } from "./page.ts";
 import type { TaskPages } from "./page-table.ts";
 import type { SpanColumns } from "./types.ts";
-import { applyUsual, isUsual, openPageOf, settle, startTally } from "./usual.ts";
+import { applyUsual, isUsual, isUsualKind, openPageOf, settle } from "./usual.ts";
 
 /** Spans that are gathered at a time. */
 export const GATHER_MAX = 256;
@@ -49,20 +49,25 @@ export function applyGathered(
   books: Books,
   kind: DecisionKind,
   pilot: number,
-  task: TaskPages,
+  taskId: number,
   spans: SpanColumns,
   from: number,
   to: number,
   extra: number,
 ): void {
   taken.fill(0, 0, to - from);
+  const task = books.tasks.get(taskId);
+  if (task === undefined || !isUsualKind(books, kind, task, extra)) return;
   const groups = gather(spans, from, to);
-  for (let group = 0; group < groups; group++) {
-    if (reachesOut(books, spans, from, group)) return;
-  }
+  const leases: (OpenLease | undefined)[] = [];
   for (let group = 0; group < groups; group++) {
     const lease = books.leases.get(groupLease[group]!);
-    if (lease === undefined || lease.pilot !== pilot || lease.task !== task.id) continue;
+    if (lease !== undefined && reachesOut(lease, spans, from, groupHead[group]!)) return;
+    leases.push(lease);
+  }
+  for (let group = 0; group < groups; group++) {
+    const lease = leases[group];
+    if (lease === undefined || lease.pilot !== pilot || lease.task !== taskId) continue;
     applyGroup(books, kind, task, lease, groupHead[group]!, spans, from, extra);
   }
 }
@@ -93,13 +98,11 @@ function gather({ lease }: SpanColumns, from: number, to: number): number {
   return groups;
 }
 
-/** Whether a group's open lease does not hold all that is said under it. */
-function reachesOut(books: Books, spans: SpanColumns, from: number, group: number): boolean {
-  const lease = books.leases.get(groupLease[group]!);
-  if (lease === undefined) return false;
+/** Whether an open lease does not hold all that is said under it. */
+function reachesOut(lease: OpenLease, spans: SpanColumns, from: number, head: number): boolean {
   const { first, count } = spans;
   const end = lease.first + lease.count;
-  for (let span = groupHead[group]!; span !== NONE; span = spanAfter[span]!) {
+  for (let span = head; span !== NONE; span = spanAfter[span]!) {
     const begin = first[from + span]!;
     if (!(begin >= lease.first && begin + count[from + span]! <= end)) return true;
   }
@@ -123,6 +126,7 @@ function applyGroup(
   named.fill(0);
   let least = RANGES_PER_PAGE;
   let most = 0;
+  let ranges = 0;
   for (let span = head; span !== NONE; span = spanAfter[span]!) {
     const begin = first[from + span]! - base;
     const end = begin + count[from + span]!;
@@ -135,13 +139,13 @@ function applyGroup(
     taken[span] = 1;
     if (begin < least) least = begin;
     if (end > most) most = end;
+    ranges += end - begin;
   }
-  if (least >= most) return;
+  if (ranges === 0) return;
   const bytesBefore = page.bytes;
-  startTally();
-  const isAll = applyRuns(books, kind, page, least, most, lease.id, extra);
-  settle(books, kind, task, page, bytesBefore, lease);
-  if (!isAll) {
+  const applied = applyRuns(books, kind, task, page, least, most, lease.id, extra);
+  if (applied > 0) settle(books, kind, page, bytesBefore, lease, applied);
+  if (applied < ranges) {
     for (let span = head; span !== NONE; span = spanAfter[span]!) {
       if (taken[span] === 1 && !isNamed(first[from + span]! - base)) taken[span] = 0;
     }
@@ -165,18 +169,19 @@ function isNamed(offset: number): boolean {
 
 /**
  * Applies each run of named ranges within least .. end-1, in order: neighbours are one decision,
- * and memory is read as it lies. What is not usual is unnamed; false if there was such a range.
+ * and memory is read as it lies. Gives how many ranges that were; what is not usual is unnamed.
  */
 function applyRuns(
   books: Books,
   kind: DecisionKind,
+  task: TaskPages,
   page: Page,
   least: number,
   end: number,
   lease: number,
   extra: number,
-): boolean {
-  let isAll = true;
+): number {
+  let applied = 0;
   for (let at = least; at < end; ) {
     const rest = named[at >>> 5]! >>> (at & 31);
     if (rest === 0) {
@@ -188,14 +193,12 @@ function applyRuns(
     while (at < behind) {
       const record = page.find(at);
       const to = page.endOf(record, behind);
-      if (!applyUsual(books, kind, page, record, at, to, lease, extra)) {
-        isAll = false;
-        for (let i = at; i < to; i++) named[i >>> 5]! &= ~(1 << (i & 31));
-      }
+      if (applyUsual(books, kind, task, page, record, at, to, lease, extra)) applied += to - at;
+      else for (let i = at; i < to; i++) named[i >>> 5]! &= ~(1 << (i & 31));
       at = to;
     }
   }
-  return isAll;
+  return applied;
 }
 
 function endOfRun(begin: number): number {

@@ -22,7 +22,8 @@ import { STATE, type State } from "./types.ts";
 export { FIELDS };
 /** Beyond so many runs a page is kept as one record a range. */
 export const RUNS_MAX = 256;
-const RUNS_AT_FIRST = 4;
+/** Room for runs that were packed comes in steps. */
+const RUNS_STEP = 4;
 
 export const STATE_MASK = 7;
 export const STARTED = 8;
@@ -48,6 +49,12 @@ export function lossesOf(word: number): number {
 }
 export function leaseOf(low: number, high: number): number {
   return high * 0x1_0000_0000 + low;
+}
+
+/** Whether the lease of a record is that one. */
+export function holds(cells: Uint32Array, record: number, lease: number): boolean {
+  const at = record * FIELDS;
+  return leaseOf(cells[at + 3]!, cells[at + 4]!) === lease;
 }
 
 const FORM = { packed: 0, runs: 1, raw: 2 } as const;
@@ -330,7 +337,7 @@ export class Page {
 
 /** A few records more than needed. */
 function capacityFor(records: number): number {
-  return Math.ceil(records / RUNS_AT_FIRST) * RUNS_AT_FIRST;
+  return Math.ceil(records / RUNS_STEP) * RUNS_STEP;
 }
 
 const NO_CELLS = new Uint32Array(0);

@@ -20,7 +20,7 @@ import type { Books } from "./books.ts";
 import { applyGathered, GATHER_MAX, wasTaken } from "./gather.ts";
 import { DECISION, type DecisionKind } from "./journal.ts";
 import type { OpenLease } from "./leases.ts";
-import { COPY, COPY_STARTED, FIELDS, STARTED, STATE_MASK } from "./page.ts";
+import { COPY, COPY_STARTED, FIELDS, holds, STARTED, STATE_MASK } from "./page.ts";
 import type { TaskPages } from "./page-table.ts";
 import { applySpan } from "./transitions.ts";
 import { type SpanColumns, STATE, VERDICT, type Verdict, type VerdictSink } from "./types.ts";
@@ -39,12 +39,10 @@ export function reportSpans(
   extra: number,
   sink: VerdictSink,
 ): void {
-  const task = books.tasks.get(taskId);
-  const usual = task !== undefined && isUsualKind(books, kind, task, extra) ? task : null;
   for (let from = 0; from < spans.size; from += GATHER_MAX) {
     const to = Math.min(from + GATHER_MAX, spans.size);
-    const gathers = usual !== null && to - from >= GATHER_MIN;
-    if (gathers) applyGathered(books, kind, pilot, usual, spans, from, to, extra);
+    const gathers = to - from >= GATHER_MIN;
+    if (gathers) applyGathered(books, kind, pilot, taskId, spans, from, to, extra);
     for (let at = from; at < to; at++) {
       const count = spans.count[at]!;
       if (gathers && wasTaken(at - from)) sink.push(count, VERDICT.accepted);
@@ -258,11 +256,6 @@ export function endOpen(
     }
     at = next;
   }
-}
-
-function holds(cells: Uint32Array, record: number, lease: number): boolean {
-  const at = record * FIELDS;
-  return cells[at + 4]! * 0x1_0000_0000 + cells[at + 3]! === lease;
 }
 
 /**

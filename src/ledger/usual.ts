@@ -3,25 +3,16 @@
  * or are done. Does exactly what judging them closely (reports.ts) would do, and leaves alone
  * whatever has to be looked at more.
  *
- *   startTally
- *   applyUsual ...   each piece is judged, written down and applied
- *   settle           counts, the lease and the page table learn of all of them at once
+ *   applyUsual ...   each piece is judged, written down, applied and counted
+ *   settle           the lease and the page table learn of all of them at once
  */
 import { RANGES_PER_PAGE, STARTS_PER_RANGE_MAX } from "../base/index.ts";
 import type { Books } from "./books.ts";
 import { DECISION, type DecisionKind } from "./journal.ts";
 import type { OpenLease } from "./leases.ts";
-import { ATTEMPT, attemptsOf, CHARGES, FIELDS, leaseOf, type Page, STATE_MASK } from "./page.ts";
+import { ATTEMPT, attemptsOf, CHARGES, FIELDS, holds, type Page, STATE_MASK } from "./page.ts";
 import type { TaskPages } from "./page-table.ts";
 import { STATE } from "./types.ts";
-
-/** Ranges of the page at hand that were applied, by the state they had. */
-const applied = { held: 0, running: 0 };
-
-/** Before the pieces of one page and one lease. */
-export function startTally(): void {
-  applied.held = applied.running = 0;
-}
 
 /** Whether words of this kind on the task can be usual ones at all. */
 export function isUsualKind(
@@ -59,9 +50,8 @@ export function applyAlone(
   const record = page.find(from);
   if (page.endOf(record, to) < to) return false;
   const bytesBefore = page.bytes;
-  startTally();
-  if (!applyUsual(books, kind, page, record, from, to, lease.id, extra)) return false;
-  settle(books, kind, task, page, bytesBefore, lease);
+  if (!applyUsual(books, kind, task, page, record, from, to, lease.id, extra)) return false;
+  settle(books, kind, page, bytesBefore, lease, count);
   return true;
 }
 
@@ -75,13 +65,14 @@ export function isUsual(kind: DecisionKind, page: Page, record: number, lease: n
     state === STATE.held
       ? attemptsOf(word) < STARTS_PER_RANGE_MAX
       : state === STATE.running && kind === DECISION.done;
-  return fits && leaseOf(cells[at + 3]!, cells[at + 4]!) === lease;
+  return fits && holds(cells, record, lease);
 }
 
 /** Ranges from .. to-1 of a page, all in `record`; false, and nothing done, if not usual. */
 export function applyUsual(
   books: Books,
   kind: DecisionKind,
+  task: TaskPages,
   page: Page,
   record: number,
   from: number,
@@ -93,35 +84,29 @@ export function applyUsual(
   const isDone = kind === DECISION.done;
   const at = record * FIELDS;
   const word = page.cells[at + 1]!;
-  const isHeld = (word & STATE_MASK) === STATE.held;
-  const charged = (word & CHARGES) + (isHeld ? ATTEMPT : 0);
-  const after = isDone ? STATE.done : STATE.running;
+  const state = word & STATE_MASK;
+  const count = to - from;
   const first = page.index * RANGES_PER_PAGE + from;
-  books.record(kind, page.task, first, to - from, lease, extra);
+  books.record(kind, page.task, first, count, lease, extra);
+  const starts = state === STATE.held ? 1 : 0;
+  const after = isDone ? STATE.done : STATE.running;
+  const charged = (word & CHARGES) + starts * ATTEMPT;
   page.rewrite(record, from, to, charged | after, isDone ? extra : page.cells[at + 2]!);
-  if (isHeld) applied.held += to - from;
-  else applied.running += to - from;
+  task.move(page, state, after, count);
+  if (starts > 0) task.start(page, count);
   return true;
 }
 
-/** After the pieces of one page and one lease. */
+/** After the pieces of one page and one lease: `count` ranges. */
 export function settle(
   books: Books,
   kind: DecisionKind,
-  task: TaskPages,
   page: Page,
   bytesBefore: number,
   lease: OpenLease,
+  count: number,
 ): void {
-  const { held, running } = applied;
-  if (held + running === 0) return;
   page.touched = true;
-  const after = kind === DECISION.done ? STATE.done : STATE.running;
-  if (held > 0) {
-    task.move(page, STATE.held, after, held);
-    task.start(page, held);
-  }
-  if (running > 0) task.move(page, STATE.running, after, running);
-  if (kind === DECISION.done) books.leases.closeSome(lease, held + running);
+  if (kind === DECISION.done) books.leases.closeSome(lease, count);
   books.pages.changed(page, bytesBefore, books.sequence);
 }

@@ -2,11 +2,12 @@
 import { expect, test } from "vitest";
 import { type BundleId, type LeaseId, SeededRandom } from "../../src/base/index.ts";
 import type { Ledger } from "../../src/ledger/index.ts";
-import { VERDICT_NAMES } from "./model.ts";
-import { ANNA, Disk, ledgerOf, TASK } from "./setup.ts";
+import { shuffled } from "../helpers/shuffled.ts";
+import { ANNA, Disk, ledgerOf, TASK, verdictsTold } from "./setup.ts";
 
 const RANGES = 3 * 4096 - 100;
 const BUNDLE = 7 as BundleId;
+const NOBODY = { push: () => {} };
 
 interface Held {
   lease: LeaseId;
@@ -23,21 +24,11 @@ function leasedAll(): { ledger: Ledger; held: Held[] } {
     const { id } = ledger.grant(TASK, first, count, ANNA);
     for (let i = first; i < first + count; i++) {
       held.push({ lease: id, range: i });
-      if (random.chance(0.3)) ledger.started(ANNA, id, TASK, i, 1, { push: () => {} });
+      if (random.chance(0.3)) ledger.started(ANNA, id, TASK, i, 1, NOBODY);
     }
     first += count;
   }
   return { ledger, held };
-}
-
-function shuffled(held: readonly Held[], seed: number): Held[] {
-  const random = new SeededRandom(seed);
-  const order = [...held];
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j] as Held, order[i] as Held];
-  }
-  return order;
 }
 
 function columns(spans: readonly Held[]) {
@@ -49,18 +40,10 @@ function columns(spans: readonly Held[]) {
   };
 }
 
-function collector() {
-  const told: string[] = [];
-  const push = (runs: number, verdict: number) => {
-    for (let i = 0; i < runs; i++) told.push(VERDICT_NAMES[verdict] as string);
-  };
-  return { told, push };
-}
-
 test.each([3, 16, 256, 1000])("blocks of %i scattered ranges come to the same", (size) => {
   const [block, single] = [leasedAll(), leasedAll()];
-  const order = shuffled(block.held, size);
-  const [ours, theirs] = [collector(), collector()];
+  const order = shuffled(block.held, new SeededRandom(size));
+  const [ours, theirs] = [verdictsTold(), verdictsTold()];
   // Every 50th word is said again, in its own block or in one later.
   const words = order.flatMap((word, i) =>
     i % 50 === 49 ? [word, order[i - 20] as Held] : [word],
@@ -80,10 +63,10 @@ test.each([3, 16, 256, 1000])("blocks of %i scattered ranges come to the same", 
 
 test("what a block decided is found again from the journal, in the midst of it too", () => {
   const { ledger, held } = leasedAll();
-  const order = shuffled(held, 5);
+  const order = shuffled(held, new SeededRandom(5));
   const disk = new Disk();
   for (let at = 0; at < RANGES / 2; at += 300) {
-    ledger.doneSpans(ANNA, TASK, columns(order.slice(at, at + 300)), BUNDLE, { push: () => {} });
+    ledger.doneSpans(ANNA, TASK, columns(order.slice(at, at + 300)), BUNDLE, NOBODY);
     disk.commit(ledger, 1, 4);
   }
   const again = disk.recover(ledgerOf(RANGES, { epoch: 2 }));
@@ -95,7 +78,8 @@ test("neighbours said in any order are one decision", () => {
   const ledger = ledgerOf(RANGES);
   const { id } = ledger.grant(TASK, 0, 200, ANNA);
   const held = Array.from({ length: 200 }, (_, range) => ({ lease: id, range }));
+  const order = shuffled(held, new SeededRandom(3));
   ledger.takeJournal();
-  ledger.doneSpans(ANNA, TASK, columns(shuffled(held, 3)), BUNDLE, { push: () => {} });
+  ledger.doneSpans(ANNA, TASK, columns(order), BUNDLE, NOBODY);
   expect(ledger.takeJournal().length).toBeLessThan(20);
 });

@@ -13,14 +13,8 @@ import {
   type TaskId,
 } from "../../src/base/index.ts";
 import { Ledger, type RangeRun, type TaskTerms } from "../../src/ledger/index.ts";
-import {
-  Model,
-  type ModelKind,
-  type ModelRange,
-  STATE_NAMES,
-  VERDICT_NAMES,
-  type VerdictName,
-} from "./model.ts";
+import { Model, type ModelKind, type ModelRange, STATE_NAMES } from "./model.ts";
+import { verdictsTold } from "./setup.ts";
 
 const PAGE = 4096;
 const KINDS: readonly ModelKind[] = ["started", "done", "failed", "fatal", "lost", "returned"];
@@ -163,19 +157,14 @@ export class History {
     } else if (this.random.chance(0.1)) {
       lease += this.random.below(3) * 2 ** 32 + this.random.below(4);
     }
-    const told: VerdictName[] = [];
-    const sink = {
-      push(runs: number, verdict: number): void {
-        for (let i = 0; i < runs; i++) told.push(VERDICT_NAMES[verdict]!);
-      },
-    };
+    const sink = verdictsTold();
     const who = [pilot as PilotNumber, lease as LeaseId, task as TaskId, first, count] as const;
     if (kind === "started") this.ledger.started(...who, sink);
     else if (kind === "returned") this.ledger.returned(...who, sink);
     else if (kind === "done") this.ledger.done(...who, extra as BundleId, sink);
     else if (kind === "lost") this.ledger.lost(...who, extra as ReasonId, sink);
     else this.ledger.failed(...who, extra as ReasonId, kind === "fatal", sink);
-    expect(told).toEqual(this.model.report(kind, pilot, lease, task, first, count, extra));
+    expect(sink.told).toEqual(this.model.report(kind, pilot, lease, task, first, count, extra));
   }
 
   /**
@@ -203,17 +192,12 @@ export class History {
       first: spans.map((span) => span.first),
       count: spans.map((span) => span.count),
     };
-    const told: VerdictName[] = [];
-    const sink = {
-      push(runs: number, verdict: number): void {
-        for (let i = 0; i < runs; i++) told.push(VERDICT_NAMES[verdict]!);
-      },
-    };
+    const sink = verdictsTold();
     this.ledger.doneSpans(pilot as PilotNumber, task as TaskId, block, extra as BundleId, sink);
     const due = spans.flatMap(({ lease, first, count }) =>
       this.model.report("done", pilot, lease, task, first, count, extra),
     );
-    expect(told).toEqual(due);
+    expect(sink.told).toEqual(due);
   }
 
   #expire(): void {

@@ -1,7 +1,7 @@
 /** A small ledger and words for what one does with it, so that tests read as rules. */
 import type { BundleId, LeaseId, PilotNumber, ReasonId, TaskId } from "../../src/base/index.ts";
 import { type Lease, Ledger, type LedgerOptions, type RangeRun } from "../../src/ledger/index.ts";
-import { STATE_NAMES, VERDICT_NAMES } from "./model.ts";
+import { STATE_NAMES, VERDICT_NAMES, type VerdictName } from "./model.ts";
 
 export const TASK = 1 as TaskId;
 export const ANNA = 1 as PilotNumber;
@@ -19,6 +19,15 @@ export function ledgerOf(
   ledger.renew(ANNA, 100);
   ledger.renew(BELA, 200);
   return ledger;
+}
+
+/** A sink that keeps a verdict a range. */
+export function verdictsTold() {
+  const told: VerdictName[] = [];
+  const push = (runs: number, verdict: number) => {
+    for (let i = 0; i < runs; i++) told.push(VERDICT_NAMES[verdict]!);
+  };
+  return { told, push };
 }
 
 /** Says a word about first .. first+count-1 and gives the verdicts as "2 accepted, 1 closed". */

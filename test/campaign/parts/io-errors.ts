@@ -10,6 +10,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, SeededRandom } from "../../../src/base/index.ts";
+import { shuffled } from "../../helpers/shuffled.ts";
 import {
   compileShim,
   inLanes,
@@ -75,15 +76,6 @@ export const part: Part = {
     return { counts: { ...told, ...ends }, violations };
   },
 };
-
-function shuffled(all: readonly Case[], random: SeededRandom): Case[] {
-  const cases = [...all];
-  for (let i = cases.length - 1; i > 0; i--) {
-    const k = random.below(i + 1);
-    [cases[i], cases[k]] = [cases[k] as Case, cases[i] as Case];
-  }
-  return cases;
-}
 
 interface Outcome {
   readonly problem: string;

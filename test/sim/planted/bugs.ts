@@ -232,14 +232,14 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     name: "a done in a row of spans counts whatever its lease",
     file: "src/ledger/usual.ts",
-    from: "  return fits && leaseOf(cells[at + 3]!, cells[at + 4]!) === lease;",
+    from: "  return fits && holds(cells, record, lease);",
     to: "  return fits;",
   },
   {
     name: "a block's ranges that were refused are answered as accepted",
     file: "src/ledger/gather.ts",
-    from: "  if (!isAll) {",
-    to: "  if (!isAll && extra < 0) {",
+    from: "  if (applied < ranges) {",
+    to: "  if (applied < ranges && extra < 0) {",
   },
   {
     name: "a range said twice in a block is accepted twice",
