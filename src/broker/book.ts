@@ -109,6 +109,14 @@ export class Book {
     return entry;
   }
 
+  /** Whether the last files of a task are these, of the same content. */
+  endsWith(entry: TaskEntry, files: readonly TaskFile[]): boolean {
+    const last = entry.files.slice(-files.length);
+    const isSame = ({ source, tree, sha256 }: TaskFile, i: number) =>
+      last[i]?.source === source && last[i].tree === tree && last[i].sha256 === sha256;
+    return last.length === files.length && files.every(isSame);
+  }
+
   /** Appends files; ranges of the files before keep their numbers. */
   extendTask(entry: TaskEntry, files: readonly TaskFile[]): void {
     const all: TaskFile[] = [...entry.files, ...files];

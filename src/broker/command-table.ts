@@ -128,7 +128,7 @@ export class CommandTable {
         this.#changed(entry.row.id);
         this.#afterCommit(() => reply.ok({ task: entry.row.id, existed: false }));
       },
-      extend: ({ task, files, weights }, reply) => {
+      extend: ({ task, files, again, weights }, reply) => {
         const entry = book.task(task);
         this.#mustBeOpen(entry, "extended");
         if (entry.row.spec.input.count !== null) {
@@ -141,6 +141,13 @@ export class CommandTable {
           throw new JumboError(
             "conflict",
             `task ${task} is being merged (its output files are fixed by now) submit another task`,
+          );
+        }
+        if (!again && book.endsWith(entry, files)) {
+          throw new JumboError(
+            "conflict",
+            `"files" are the last of task ${task} already (sent once more, as after a lost answer, their events would be processed twice) leave them, or say "again": true (--again)`,
+            { subject: "files" },
           );
         }
         const before = entry.row.ranges;

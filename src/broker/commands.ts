@@ -146,9 +146,9 @@ export interface CommandMap {
     ask: { spec: TaskSpec; files: TaskFile[]; weights?: Float32Array | null };
     answer: { task: number; existed: boolean };
   };
-  /** `weights`: of the ranges that are added. */
+  /** `weights`: of the ranges that are added. `again`: also files that are the task's last ones. */
   extend: {
-    ask: { task: number; files: TaskFile[]; weights?: Float32Array | null };
+    ask: { task: number; files: TaskFile[]; again: boolean; weights?: Float32Array | null };
     answer: { ranges: number };
   };
   cancel: { ask: { task: number }; answer: { state: TaskPhaseName } };

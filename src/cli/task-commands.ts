@@ -57,6 +57,7 @@ export function registerTaskCommands(jumbo: Command): void {
   remote(jumbo, "extend", "add files at the end of a task")
     .argument("<task>", "name or number")
     .argument("<files...>", "more input files")
+    .option("--again", "add them also if they are the task's last files already")
     .action(async (task: string, files: string[], _options: unknown, command: Command) =>
       extend(task, files, command),
     );
@@ -200,7 +201,8 @@ async function retry(task: string, command: Command): Promise<void> {
 }
 
 async function extend(task: string, files: string[], command: Command): Promise<void> {
-  const body = { files: files.map((file) => resolve(file)) };
+  const again = command.opts<{ again?: boolean }>().again === true;
+  const body = { files: files.map((file) => resolve(file)), again };
   await changeRanges(
     `${pathOf(task)}/extend`,
     body,

@@ -110,7 +110,10 @@ export const TASK_ROUTES: readonly Route[] = [
     scope: "write",
     body: {
       type: "object",
-      properties: { files: { type: "array", items: { type: "string" }, minItems: 1 } },
+      properties: {
+        files: { type: "array", items: { type: "string" }, minItems: 1 },
+        again: { type: "boolean" },
+      },
       required: ["files"],
       additionalProperties: false,
     },
@@ -288,7 +291,7 @@ async function submit(parts: HttpParts, call: Call): Promise<unknown> {
 
 async function extend(parts: HttpParts, call: Call): Promise<unknown> {
   const { id: task, spec } = await ownTask(parts, call);
-  const entries = filesOf(call.body);
+  const { files: entries, again } = extensionOf(call.body);
   if (spec.input.count !== null) {
     throw new JumboError(
       "conflict",
@@ -301,21 +304,29 @@ async function extend(parts: HttpParts, call: Call): Promise<unknown> {
     const before = await parts.client.ask("files", { task });
     checkAgainstScan(spec, [...before, ...added]);
     const weights = await parts.weigh(spec, added, before);
-    return parts.client.ask("extend", { task, files: added, weights });
+    return parts.client.ask("extend", { task, files: added, again, weights });
   });
   return { schema: "ranges-changed/1", task, ranges: ranges.ranges };
 }
 
-function filesOf(body: unknown): string[] {
-  const files = (body as { files?: unknown } | null)?.files;
+function extensionOf(body: unknown): { files: string[]; again: boolean } {
+  const object = typeof body === "object" && body !== null ? body : {};
+  const { files, again = false, ...others } = object as { files?: unknown; again?: unknown };
   const right = Array.isArray(files) && files.every((entry) => typeof entry === "string");
-  const known = typeof body === "object" && Object.keys(body ?? {}).every((key) => key === "files");
-  if (right && known && files.length > 0) return files;
+  if (!right || files.length === 0 || Object.keys(others).length > 0) {
+    throw new JumboError(
+      "usage",
+      `"files" is not a list of paths (an extension has them and "again", nothing else) write ` +
+        `{"files": ["/data/more.lhe"]}`,
+      { subject: "files" },
+    );
+  }
+  if (typeof again === "boolean") return { files, again };
   throw new JumboError(
     "usage",
-    `"files" is not a list of paths (it is all that an extension has) write {"files": ` +
-      `["/data/more.lhe"]}`,
-    { subject: "files" },
+    `"again" is ${JSON.stringify(again)} (it says whether the task's last files are added once ` +
+      "more) write true or false",
+    { subject: "again" },
   );
 }
 

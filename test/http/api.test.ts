@@ -179,11 +179,19 @@ describe("tasks", () => {
     expect(retried).toMatchObject({ status: 409, json: { code: "conflict" } });
   });
 
-  it("grow by files, never by a count", async () => {
+  it("grow by files, not twice by the same request, never by a count", async () => {
     await submit("ann", task("grows", { input: { files: ["a.csv"] } }));
     const more = await call("ann", "POST", "/tasks/grows/extend", { files: ["b.csv"] });
     expect(more).toMatchObject({ status: 200, json: { ranges: 8 } });
     expect((await call("ann", "GET", "/tasks/grows")).json.events.total).toBe(8);
+    const lost = await call("ann", "POST", "/tasks/grows/extend", { files: ["b.csv"] });
+    expect(lost).toMatchObject({ status: 409, json: { code: "conflict", subject: "files" } });
+    expect((await call("ann", "GET", "/tasks/grows")).json.events.total).toBe(8);
+    const again = { files: ["b.csv"], again: true };
+    const meant = await call("ann", "POST", "/tasks/grows/extend", again);
+    expect(meant).toMatchObject({ status: 200, json: { ranges: 11 } });
+    const wrong = await call("ann", "POST", "/tasks/grows/extend", { ...again, again: 1 });
+    expect(wrong).toMatchObject({ status: 400, json: { code: "usage" } });
     const empty = await call("ann", "POST", "/tasks/grows/extend", { files: [] });
     expect(empty).toMatchObject({ status: 400, json: { code: "usage", subject: "files" } });
     await submit("ann", task("counts"));

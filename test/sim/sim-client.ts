@@ -21,7 +21,9 @@ export interface SimTask {
   cancelled: boolean;
   /** Ranges that an extend which is not yet answered would give it. */
   extendingTo: number;
-  extended: boolean;
+  /** The file of the newest extend. */
+  extension: TaskFile | null;
+  extensions: number;
   merging: boolean;
 }
 
@@ -74,7 +76,8 @@ export class SimClient {
       id: 0,
       cancelled: false,
       extendingTo: 0,
-      extended: false,
+      extension: null,
+      extensions: 0,
       merging: false,
     };
     this.tasks.push(added);
@@ -83,7 +86,7 @@ export class SimClient {
 
   /** A client repeats its submit until it is acknowledged; the name makes it one task. */
   submit(task: SimTask): void {
-    if (task.extended || task.extendingTo > 0) return;
+    if (task.extensions > 0) return;
     const { outside } = this.#world.checkers;
     const { name } = task.spec;
     outside.submits(name, task.ranges, task.spec);
@@ -101,12 +104,7 @@ export class SimClient {
     for (const task of this.tasks) {
       task.merging = false;
       this.submit(task);
-      if (task.extendingTo === 0) continue;
-      this.ask("show", { task: task.id }, ({ ranges }) => {
-        if (ranges.total === task.extendingTo) this.#extended(task);
-        else if (ranges.total === task.ranges) task.extendingTo = 0;
-        else throw new Error(`I2: task ${task.id} has ${ranges.total} ranges after an extend`);
-      });
+      if (task.extendingTo > 0) this.#extend(task);
     }
     this.ask("mergeable", {}, (list) => {
       for (const { task } of list) this.merge(task);
@@ -116,23 +114,38 @@ export class SimClient {
   extendOne(): void {
     const task = this.#any();
     if (!task || task.extendingTo > 0 || task.spec.input.count !== null) return;
-    const file = fileOf(task.spec.name, 1 + this.#world.random.below(40), task.files.length);
+    const number = task.files.length + task.extensions;
+    const file = fileOf(task.spec.name, 1 + this.#world.random.below(40), number);
     const more = Math.ceil(file.events / task.spec.eventsPerRange);
     task.extendingTo = task.ranges + more;
+    task.extension = file;
+    task.extensions++;
+    this.#extend(task);
+  }
+
+  /** Repeated where the answer was lost, with the engine or on its way: it must not count twice. */
+  #extend(task: SimTask): void {
+    const files = [task.extension as TaskFile];
+    const ended = ({ total }: { total: number }) => {
+      if (total === task.extendingTo) this.#extended(task);
+      else if (total === task.ranges) task.extendingTo = 0;
+      else throw new Error(`I2: task ${task.id} has ${total} ranges after an extend`);
+    };
     this.ask(
       "extend",
-      { task: task.id, files: [file] },
-      () => this.#extended(task),
-      () => {
-        task.extendingTo = 0;
+      { task: task.id, files, again: false },
+      ({ ranges }) => {
+        if (this.#world.random.chance(0.5)) this.#extend(task);
+        else ended({ total: ranges });
       },
+      // Refused: it is no longer open, or it has the file already.
+      () => this.ask("show", { task: task.id }, ({ ranges }) => ended(ranges)),
     );
   }
 
   #extended(task: SimTask): void {
     task.ranges = task.extendingTo;
     task.extendingTo = 0;
-    task.extended = true;
     const known = this.#world.checkers.outside.tasks.get(task.id);
     if (known) known.ranges = task.ranges;
   }

@@ -200,6 +200,12 @@ export const PLANTED: readonly PlantedBug[] = [
     to: "",
   },
   {
+    name: "an extend that is repeated adds its files twice",
+    file: commands,
+    from: "        if (!again && book.endsWith(entry, files)) {",
+    to: "        if (!again && files.length === 0) {",
+  },
+  {
     name: "extend tells the ledger nothing",
     file: commands,
     from: "        ledger.extendTask(task as TaskId, entry.row.ranges - before);\n",
