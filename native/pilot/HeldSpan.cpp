@@ -137,6 +137,64 @@ std::vector<wire::SpanBlock> blocks_of(std::vector<HeldSpan> spans)
 }
 
 //---------------------------------------------------------------------------//
+std::vector<std::vector<wire::SpanBlock>> messages_of(std::vector<HeldSpan> spans)
+{
+    std::vector<std::vector<wire::SpanBlock>> messages;
+    std::size_t room = 0;
+    for (auto& block : blocks_of(std::move(spans)))
+    {
+        if (messages.empty() || block.spans.size() > room)
+        {
+            messages.emplace_back();
+            room = wire::spans_per_message_max;
+        }
+        room -= block.spans.size();
+        messages.back().push_back(std::move(block));
+    }
+    return messages;
+}
+
+//---------------------------------------------------------------------------//
+std::vector<HeldSpan> coarser(std::vector<HeldSpan> spans, std::size_t most)
+{
+    spans = joined(std::move(spans));
+    auto const are_of_one_lease = [](HeldSpan const& a, HeldSpan const& b) {
+        return a.task == b.task && a.lease_id() == b.lease_id();
+    };
+    std::vector<wire::RangeIndex> gaps;
+    for (std::size_t i = 1; i < spans.size(); ++i)
+    {
+        if (are_of_one_lease(spans[i - 1], spans[i]))
+        {
+            gaps.push_back(spans[i].first - spans[i - 1].end());
+        }
+    }
+    wire::RangeIndex longest = 0;
+    auto const joins = std::min(spans.size() - std::min(spans.size(), most), gaps.size());
+    if (joins > 0)
+    {
+        auto const last = gaps.begin() + static_cast<std::ptrdiff_t>(joins - 1);
+        std::nth_element(gaps.begin(), last, gaps.end());
+        longest = *last;
+    }
+    std::vector<HeldSpan> out;
+    for (auto const& span : spans)
+    {
+        if (!out.empty() && are_of_one_lease(out.back(), span)
+            && span.first - out.back().end() <= longest)
+        {
+            out.back().count = static_cast<std::uint32_t>(span.end() - out.back().first);
+        }
+        else
+        {
+            out.push_back(span);
+        }
+    }
+    out.resize(std::min(out.size(), most));
+    return out;
+}
+
+//---------------------------------------------------------------------------//
 std::uint64_t count_ranges(std::vector<wire::SpanBlock> const& blocks)
 {
     std::uint64_t total = 0;

@@ -66,6 +66,15 @@ std::vector<HeldSpan> spans_of(std::vector<wire::SpanBlock> const& blocks);
 //! Blocks that hold these spans, neighbours of one lease joined.
 std::vector<wire::SpanBlock> blocks_of(std::vector<HeldSpan> spans);
 
+//! The same blocks, shared out to messages of at most \c wire::spans_per_message_max spans each.
+std::vector<std::vector<wire::SpanBlock>> messages_of(std::vector<HeldSpan> spans);
+
+/*!
+ * The spans in at most \c most pieces, sorted: pieces of one lease are joined over what lay between
+ * them, the shortest gaps first. Where there are more leases than that, the newest are left out.
+ */
+std::vector<HeldSpan> coarser(std::vector<HeldSpan> spans, std::size_t most);
+
 //! Ranges in all blocks.
 std::uint64_t count_ranges(std::vector<wire::SpanBlock> const& blocks);
 

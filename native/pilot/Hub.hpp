@@ -141,6 +141,7 @@ class Hub
     void distribute();
     void share_out(std::function<std::uint64_t(Member const&)> const& need);
     void give(int rank, Member& member, std::vector<HeldSpan> const& spans);
+    void send_started(std::vector<HeldSpan> spans);
     void flush();
     void exchange();
     void tell_state(double now);

@@ -8,6 +8,7 @@
 
 #include "pilot/Log.hpp"
 #include "pilot/Text.hpp"
+#include "wire/Codec.hpp"
 
 namespace jumbo
 {
@@ -17,6 +18,33 @@ namespace
 {
 constexpr char software[] = "jumbo-pilot-mpi/1";
 constexpr std::size_t columns_kept = 64;
+//! Of the first frame, for what Connection adds to it.
+constexpr std::size_t credential_bytes = 4096;
+
+bool fits(wire::Hello const& hello)
+{
+    std::vector<std::uint8_t> frame;
+    std::size_t spans = 0;
+    for (auto const& block : hello.held)
+    {
+        spans += block.spans.size();
+    }
+    return spans <= wire::spans_per_message_max && wire::append_frame(frame, hello)
+           && frame.size() + credential_bytes <= wire::hello_frame_bytes_max;
+}
+
+/*!
+ * List what is held, in as many pieces as the frame has room for. The engine takes no offence at
+ * ranges between them: whatever of their lease is not listed has had its verdict.
+ */
+void list_held(std::vector<HeldSpan> const& held, wire::Hello& hello)
+{
+    hello.held = blocks_of(held);
+    for (auto most = held.size() / 2; most > 0 && !fits(hello); most /= 2)
+    {
+        hello.held = blocks_of(coarser(held, most));
+    }
+}
 }  // namespace
 
 //---------------------------------------------------------------------------//
@@ -31,10 +59,10 @@ wire::Hello Hub::hello()
     hello.nodes = rows_;
     rows_changed_ = false;
     hello.seconds_left = this->seconds_left();
-    hello.held = blocks_of(book_.all());
     parked_ = this->want();
     hello.want = parked_;
     hello.free_slots = this->free_slots();
+    list_held(book_.all(), hello);
     return hello;
 }
 
@@ -53,11 +81,7 @@ void Hub::on_welcome(wire::Welcome& welcome)
         }
     }
     // The engine may have lost any of these words, or died before it kept them.
-    auto const running = book_.started();
-    if (!running.empty())
-    {
-        connection_.send(wire::Started{blocks_of(running)});
-    }
+    this->send_started(book_.started());
     this->on_grant(welcome.grant);
     if (draining_)
     {
@@ -212,6 +236,15 @@ void Hub::exchange()
 }
 
 //---------------------------------------------------------------------------//
+void Hub::send_started(std::vector<HeldSpan> spans)
+{
+    for (auto& blocks : messages_of(std::move(spans)))
+    {
+        connection_.send(wire::Started{std::move(blocks)});
+    }
+}
+
+//---------------------------------------------------------------------------//
 //! Send what is due: started, then reports, then wants.
 void Hub::flush()
 {
@@ -225,11 +258,8 @@ void Hub::flush()
         rows_changed_ = false;
         connection_.send(wire::Resources{rows_, this->seconds_left()});
     }
-    if (!started_.empty())
-    {
-        connection_.send(wire::Started{blocks_of(std::move(started_))});
-        started_.clear();
-    }
+    this->send_started(std::move(started_));
+    started_.clear();
     while (line_.waits() && !line_.full())
     {
         this->exchange();

@@ -210,6 +210,20 @@ describe("leases", () => {
   });
 });
 
+test("a pilot's list may reach over ranges of a lease that have ended", () => {
+  const ledger = ledgerOf(10);
+  const lease = ledger.grant(TASK, 0, 6, ANNA);
+  say(ledger, "started", lease, 0, 6);
+  say(ledger, "done", lease, 1);
+  say(ledger, "failed", lease, 3);
+  ledger.grant(TASK, 3, 1, BELA);
+  const { refused } = ledger.reconcile(ANNA, [{ lease: lease.id, first: 0, count: 6 }]);
+  expect(refused).toEqual([{ index: 0, lease: lease.id, first: 3, count: 1 }]);
+  const states = [0, 1, 2, 3, 4, 5].map((range) => stateAt(ledger, range));
+  expect(states).toEqual(["running", "done", "running", "held", "running", "running"]);
+  ledger.check();
+});
+
 describe("speculative copies", () => {
   const both = (): [Ledger, Lease, Lease] => {
     const ledger = ledgerOf(3);
