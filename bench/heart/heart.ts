@@ -95,7 +95,8 @@ function sectionsOf(
   rounds: number,
 ): Section[] {
   const { quick, withPeers, inline, log } = options;
-  const timing = quick ? { seconds: 0.8, warmSeconds: 0.3 } : { seconds: 2, warmSeconds: 0.5 };
+  // 1 024 pilots take half a second to join and to get into step.
+  const timing = quick ? { seconds: 0.5, warmSeconds: 0.5 } : { seconds: 2, warmSeconds: 1 };
   return [
     {
       name: "throughput",

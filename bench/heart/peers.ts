@@ -72,7 +72,7 @@ async function measureRedis(
   seconds: number,
 ): Promise<number> {
   const warmSeconds = 0.3;
-  const wanted = (seconds + warmSeconds) * Math.min(redisBest, 30_000 * batch) * 1.5 + 64 * batch;
+  const wanted = (seconds + warmSeconds) * Math.min(redisBest, 20_000 * batch) * 1.5 + 64 * batch;
   await fillStream(redis.socket, Math.ceil(wanted / ENTRIES_PER_FILL));
   const result = await load(place, {
     contender: "redis",
@@ -127,7 +127,9 @@ const SETTINGS = {
   listen_addresses: "127.0.0.1",
   max_connections: "80",
 };
+/** Far more than a run takes. */
 const ROWS = 3_000_000;
+const ROWS_QUICK = 100_000;
 
 export async function startPostgres(place: Place, quick: boolean): Promise<Peer> {
   const bin = postgresPrograms();
@@ -161,12 +163,14 @@ export async function startPostgres(place: Place, quick: boolean): Promise<Peer>
   return {
     name: "PostgreSQL",
     measure: async (batch, seconds) => {
-      await query(parts, FILL);
-      const known = clients.get(batch);
-      if (known !== undefined) return pgbench(parts, batch, known, seconds);
-      const best = await bestClients(parts, batch, quick ? [8] : [4, 8, 16, 32], seconds);
-      clients.set(batch, best);
-      await query(parts, FILL);
+      const fill = fillOf(quick ? ROWS_QUICK : ROWS);
+      let best = quick ? CLIENTS_QUICK : clients.get(batch);
+      if (best === undefined) {
+        await query(parts, fill);
+        best = await bestClients(parts, batch, seconds);
+        clients.set(batch, best);
+      }
+      await query(parts, fill);
       return pgbench(parts, batch, best, seconds);
     },
     stop: () => stopPostgres(child),
@@ -214,10 +218,14 @@ const TABLE =
   "CREATE TABLE ranges (id bigint PRIMARY KEY, state smallint NOT NULL, attempts smallint NOT NULL," +
   " pilot int, expires timestamptz, bundle int) WITH (fillfactor = 60);" +
   "CREATE INDEX ready ON ranges (id) WHERE state = 0;";
-const FILL =
-  "TRUNCATE ranges;" +
-  `INSERT INTO ranges SELECT i, 0, 0, NULL, NULL, NULL FROM generate_series(1, ${ROWS}) i;` +
-  "ANALYZE ranges;";
+
+function fillOf(rows: number): string {
+  return (
+    "TRUNCATE ranges;" +
+    `INSERT INTO ranges SELECT i, 0, 0, NULL, NULL, NULL FROM generate_series(1, ${rows}) i;` +
+    "ANALYZE ranges;"
+  );
+}
 
 /** What a pilot's exchange is: its last batch is done, the next ready ones are its own. */
 function exchangeScript(batch: number): string {
@@ -231,15 +239,13 @@ function exchangeScript(batch: number): string {
   );
 }
 
-async function bestClients(
-  parts: PostgresParts,
-  batch: number,
-  counts: readonly number[],
-  seconds: number,
-): Promise<number> {
-  let best = counts[0] as number;
+const CLIENTS = [4, 8, 16, 32];
+const CLIENTS_QUICK = 8;
+
+async function bestClients(parts: PostgresParts, batch: number, seconds: number): Promise<number> {
+  let best = 0;
   let most = 0;
-  for (const count of counts.length > 1 ? counts : []) {
+  for (const count of CLIENTS) {
     const rate = await pgbench(parts, batch, count, Math.min(1, seconds));
     if (rate > most) [best, most] = [count, rate];
   }

@@ -23,13 +23,12 @@ export async function idleSessions(
       contender: "jumbo" as const,
       connect: engine.connect,
       key: engine.key,
-      ...{ clients: 64, batch: 1, seconds: options.quick ? 1 : 6 },
+      ...{ clients: 64, batch: 1, seconds: options.quick ? 0.7 : 6 },
     };
-    await load(place, { ...busy, warmSeconds: 1, seconds: 0.1 });
-    const alone = await load(place, { ...busy, warmSeconds: 0.5 });
+    const alone = await load(place, { ...busy, warmSeconds: options.quick ? 1 : 1.5 });
     const before = residentBytesOf(engine.pid);
-    const running = load(place, { ...busy, warmSeconds: 3, idle: IDLE });
-    await sleep((options.quick ? 3.5 : 7) * 1000);
+    const running = load(place, { ...busy, warmSeconds: options.quick ? 2.3 : 3, idle: IDLE });
+    await sleep((options.quick ? 2.6 : 7) * 1000);
     const after = residentBytesOf(engine.pid);
     const crowded = await running;
     figures.add("64 busy pilots alone: p99", alone.p99Ms, "ms");
@@ -62,8 +61,8 @@ export async function trace(
       connect: engine.connect,
       key: engine.key,
       ...{ clients, batch: 1, slots: SLOTS_PER_PILOT, eventMs: 1000, core: null },
-      warmSeconds: options.quick ? 4 : 8,
-      seconds: options.quick ? 3 : 20,
+      warmSeconds: options.quick ? 2.5 : 8,
+      seconds: options.quick ? 2 : 20,
     });
     const wall = (performance.now() - began) / 1000;
     const name = "440 000 slots at 1 s an event";

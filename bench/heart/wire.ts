@@ -8,7 +8,7 @@ import {
   OUTCOME,
   SpanBlockBuilder,
 } from "../../src/wire/index.ts";
-import { firstTouchSeconds, part } from "./books.ts";
+import { firstTouchSeconds, storeAtRest } from "./books.ts";
 import { type EngineProcess, serve, submitStandardTasks } from "./engine.ts";
 import { type Figures, median } from "./figures.ts";
 import { load } from "./load.ts";
@@ -91,7 +91,7 @@ export async function againstJson(
 ): Promise<void> {
   const engine = await serve(place, freshDir(place, "ours"));
   const jsonDir = freshDir(place, "json");
-  const filler = await serve(place, jsonDir);
+  const filler = await serve(place, jsonDir, { core: null });
   await filler.submit("task", 1e9, 0);
   await filler.stop();
   const script = join(ROOT, "bench", "heart", "parts", "json-peer.ts");
@@ -110,13 +110,13 @@ export async function againstJson(
       { batch: 256, goal: 0.3 },
     ]) {
       const ratios: number[] = [];
-      const seconds = options.quick ? 1 : 1.5;
       // By turns and often: a second of one costs up to half as much again as the next one.
-      for (let round = 0; round < (options.quick ? 3 : 10); round++) {
+      for (let round = 0; round < (options.quick ? 2 : 10); round++) {
+        // The first round of each warms both up.
+        const seconds = !options.quick ? 1.5 : round === 0 ? 0.3 : 1;
         const before = round % 2 === 0 ? await jsonCpu(pid, port, batch, seconds) : null;
         const own = await ownCpu(place, engine, batch, seconds);
         const json = before ?? (await jsonCpu(pid, port, batch, seconds));
-        // The first round of each warms both up.
         if (round > 0) ratios.push(own / json);
       }
       const name = `CPU an exchange of ${batch} scattered ranges / fastify + JSON`;
@@ -163,16 +163,14 @@ export async function arrowExport(
   options: WireOptions,
 ): Promise<void> {
   const ranges = 1e7;
-  const dir = freshDir(place, "arrow");
-  let engine = await serve(place, dir);
-  await engine.submit("task", ranges, 0);
-  await engine.stop();
   options.log("10^7 ranges are brought to rest");
-  await part(place, "at-rest", [dir, 1, ranges, 0]);
-  engine = await serve(place, dir);
+  // Short looks share the store with the section of what is at rest.
+  const { dir } = await storeAtRest(place, ranges, options.quick ? 1e5 : 0);
+  const engine = await serve(place, dir);
   try {
     // Both threads' heaps have their size after some; a further export must not grow on it.
-    for (let i = 0; i < WARM_EXPORTS; i++) await exported(engine);
+    const warm = options.quick ? WARM_EXPORTS / 3 : WARM_EXPORTS;
+    for (let i = 0; i < warm; i++) await exported(engine);
     const before = residentBytesOf(engine.pid);
     const seconds: number[] = [];
     let most = before;
