@@ -24,6 +24,7 @@ import {
   encodeFrame,
   type GrantBody,
   type Hello,
+  messagesOf,
   type PilotMessage,
   PROTOCOL_VERSION,
   type Report,
@@ -145,7 +146,10 @@ export class Conversations {
   /** Tells a pilot to give ranges back; started ones are stopped only if `stop`. */
   recall(pilot: PilotNumber, spans: readonly SpanBlock[], stop: boolean): void {
     const session = this.sessions.get(pilot);
-    if (session && spans.length > 0) this.send(session.connection, { type: "recall", spans, stop });
+    if (session === undefined) return;
+    for (const some of messagesOf(spans)) {
+      this.send(session.connection, { type: "recall", spans: some, stop });
+    }
   }
 
   drain(session: Session, reason: string): void {

@@ -12,6 +12,7 @@ export {
   clipReason,
   forEachSpan,
   layVerdicts,
+  messagesOf,
   SpanBlockBuilder,
   type SpanVisitor,
   singleSpan,

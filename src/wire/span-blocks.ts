@@ -80,6 +80,21 @@ export class SpanBlockBuilder {
   }
 }
 
+/** The same blocks, shared out to messages of at most SPANS_PER_MESSAGE_MAX spans each. */
+export function messagesOf(blocks: readonly SpanBlock[]): SpanBlock[][] {
+  const messages: SpanBlock[][] = [];
+  let room = 0;
+  for (const block of blocks) {
+    if (block.size > room) {
+      messages.push([]);
+      room = SPANS_PER_MESSAGE_MAX;
+    }
+    room -= block.size;
+    messages.at(-1)?.push(block);
+  }
+  return messages;
+}
+
 /** A block of one span. */
 export function singleSpan(
   task: TaskId,

@@ -4,8 +4,12 @@ import {
   blockRanges,
   blocksRanges,
   clipReason,
+  decodePayload,
+  encodeFrame,
+  FRAME_PREFIX_BYTES,
   forEachSpan,
   layVerdicts,
+  messagesOf,
   type Report,
   SpanBlockBuilder,
   singleSpan,
@@ -40,6 +44,23 @@ describe("SpanBlockBuilder", () => {
     const builder = new SpanBlockBuilder(task);
     for (let i = 0; i < 65_537; i++) builder.add(i, 1, 1, 1, leaseIdOf(1, 1));
     expect(builder.build().map((block) => block.size)).toEqual([65_536, 1]);
+  });
+});
+
+describe("messagesOf", () => {
+  it("shares blocks out so that each message can be read", () => {
+    const builder = new SpanBlockBuilder(task);
+    for (let i = 0; i < 140_000; i++) builder.add(2 * i, 1, 1, 1, leaseIdOf(1 + (i % 2), 1 + i));
+    const blocks = builder.build();
+    const messages = messagesOf(blocks);
+    expect(messages.flat()).toEqual(blocks);
+    expect(messages.map((some) => some.length)).toEqual([65_536, 65_536, 8_928]);
+    for (const spans of messages) {
+      const frame = encodeFrame({ type: "recall", spans, stop: true });
+      const read = decodePayload(frame.subarray(FRAME_PREFIX_BYTES), "engine");
+      expect(read.type === "recall" && read.spans.length).toBe(spans.length);
+    }
+    expect(messagesOf([])).toEqual([]);
   });
 });
 
