@@ -462,8 +462,11 @@ export class CommandTable {
     };
   }
 
-  #credentialCommands(): Pick<HandlerTable, "getMeta" | "putMeta" | "setPilotKeys"> {
-    const { book, pilotKeys } = this.#parts;
+  #credentialCommands(): Pick<
+    HandlerTable,
+    "getMeta" | "putMeta" | "setPilotKeys" | "revokePilotKey"
+  > {
+    const { book, pilotKeys, revokedKeys, world } = this.#parts;
     return {
       getMeta: ({ key }, reply) => {
         const bytes = book.meta(key);
@@ -477,6 +480,11 @@ export class CommandTable {
         pilotKeys.clear();
         for (const key of keys) pilotKeys.add(key);
         reply.ok({});
+      },
+      revokePilotKey: ({ identity }, reply) => {
+        revokedKeys.add(identity, world.clock.wallMs());
+        const sessions = this.#conversations.revoke(identity);
+        this.#afterCommit(() => reply.ok({ sessions }));
       },
     };
   }

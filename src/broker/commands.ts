@@ -209,6 +209,8 @@ export interface CommandMap {
   putMeta: { ask: { key: string; value: string | null }; answer: Record<string, never> };
   /** Pilots whose hello carries another credential are refused. */
   setPilotKeys: { ask: { keys: string[] }; answer: Record<string, never> };
+  /** The allocation's key of that identity counts no more; `sessions`: that ended by it. */
+  revokePilotKey: { ask: { identity: string }; answer: { sessions: number } };
 }
 
 export type CommandName = keyof CommandMap;

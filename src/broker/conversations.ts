@@ -32,7 +32,7 @@ import {
   SpanBlockBuilder,
   VERDICT,
 } from "../wire/index.ts";
-import { checkSlots, keyEnded, rightsOf } from "./credentials.ts";
+import { checkSlots, keyEnded, keyRevoked, rightsOf } from "./credentials.ts";
 import type { CoreParts } from "./parts.ts";
 import { applyReport, type ReportEffects, VerdictRuns } from "./reports.ts";
 import { openSession, type Session, setResources, setSecondsLeft } from "./session.ts";
@@ -152,6 +152,19 @@ export class Conversations {
     }
   }
 
+  /** Ends the sessions that began with the key of that identity, and their leases; how many. */
+  revoke(identity: string): number {
+    let ended = 0;
+    for (const connection of [...this.#connections.values()]) {
+      const { session } = connection;
+      if (session?.rights.identity !== identity) continue;
+      this.#fault(connection, keyRevoked());
+      this.#parts.ledger.renew(session.pilot, this.#nowMs());
+      ended++;
+    }
+    return ended;
+  }
+
   drain(session: Session, reason: string): void {
     session.draining = true;
     session.want = 0;
@@ -243,6 +256,7 @@ export class Conversations {
     const rights = rightsOf(this.#parts.pilotKeys, hello, {
       wallMs: this.#parts.world.clock.wallMs(),
       isKnown: known !== undefined,
+      revoked: this.#parts.revokedKeys,
     });
     if (known && rights.owner !== "" && known.owner !== rights.owner) {
       throw new JumboError(

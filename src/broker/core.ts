@@ -25,6 +25,7 @@ import { Granter } from "./granter.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { CoreOptions, CoreParts, CoreWorld } from "./parts.ts";
 import { type RecoverySummary, recover } from "./recovery.ts";
+import { RevokedKeys } from "./revoked-keys.ts";
 import { Tail } from "./tail.ts";
 import { pilotView, taskView } from "./views.ts";
 import { readWeights } from "./weights.ts";
@@ -99,6 +100,7 @@ export class Core {
       accounts,
       committer,
       pilotKeys: new Set(),
+      revokedKeys: new RevokedKeys(book),
     };
     this.#conversations = new Conversations(this.#parts);
     this.#conversations.onSession = (session, joined) => {

@@ -4,10 +4,18 @@
  * derived again from its identity at each hello (base/pilot-key.ts).
  */
 import { timingSafeEqual } from "node:crypto";
-import { caveatsOf, JumboError, pilotKeyOf, splitCredential } from "../base/index.ts";
+import {
+  caveatsOf,
+  JumboError,
+  pilotKeyOf,
+  STORE_IDENTITY,
+  splitCredential,
+} from "../base/index.ts";
 import type { Hello, NodeResources } from "../wire/index.ts";
 
 export interface PilotRights {
+  /** Of its key. */
+  readonly identity: string;
   /** Whose tasks it may see; "": everybody's. */
   readonly owner: string;
   /** Queue that its key is for: that of pilots that name none; "": any. */
@@ -19,6 +27,7 @@ export interface PilotRights {
 }
 
 const ALL: PilotRights = {
+  identity: STORE_IDENTITY,
   owner: "",
   queue: "",
   slotsMax: Number.POSITIVE_INFINITY,
@@ -27,11 +36,18 @@ const ALL: PilotRights = {
 
 const text = (wallMs: number) => new Date(wallMs).toISOString().slice(0, 19);
 
-/** Throws JumboError("unauthorized") that says which caveat is not met. `isKnown`: it was here. */
+export interface HelloCircumstances {
+  readonly wallMs: number;
+  /** The pilot was here before. */
+  readonly isKnown: boolean;
+  readonly revoked: { has(identity: string): boolean };
+}
+
+/** Throws JumboError("unauthorized") that says which caveat is not met. */
 export function rightsOf(
   keys: ReadonlySet<string>,
   hello: Hello,
-  at: { readonly wallMs: number; readonly isKnown: boolean },
+  at: HelloCircumstances,
 ): PilotRights {
   const { identity, key } = splitCredential(hello.credential);
   if (![...keys].some((storeKey) => isKey(pilotKeyOf(storeKey, identity), key))) {
@@ -42,6 +58,7 @@ export function rightsOf(
   }
   const caveats = caveatsOf(identity);
   if (caveats === null) return ALL;
+  if (at.revoked.has(identity)) throw keyRevoked();
   const { owner, queue, cores } = caveats;
   const notAfterWallMs = 1000 * caveats.notAfterSeconds;
   const enrolWallMs = 1000 * caveats.enrolBeforeSeconds;
@@ -59,7 +76,7 @@ export function rightsOf(
     );
   }
   const slotsMax = cores === 0 ? Number.POSITIVE_INFINITY : cores;
-  const rights = { owner, queue, slotsMax, notAfterWallMs };
+  const rights = { identity, owner, queue, slotsMax, notAfterWallMs };
   checkSlots(rights, hello.nodes);
   return rights;
 }
@@ -78,6 +95,13 @@ export function keyEnded(notAfterWallMs: number): JumboError {
   return new JumboError(
     "unauthorized",
     `the pilot's key has ended at ${text(notAfterWallMs)}Z (it lasts as long as its allocation and a little more) get an access file for a new allocation`,
+  );
+}
+
+export function keyRevoked(): JumboError {
+  return new JumboError(
+    "unauthorized",
+    "the pilot's key was revoked (an administrator of the engine took it back) get an access file for a new allocation",
   );
 }
 

@@ -8,6 +8,7 @@ import type { Book } from "./book.ts";
 import type { EngineEvent } from "./commands.ts";
 import type { Committer, TrickleStep } from "./committer.ts";
 import type { Granter, InputSource } from "./granter.ts";
+import type { RevokedKeys } from "./revoked-keys.ts";
 
 /** The outside, as the core sees it; the simulator brings its own. */
 export interface CoreWorld {
@@ -54,4 +55,5 @@ export interface CoreParts {
   readonly committer: Committer;
   /** Hex credentials that hello may carry. */
   readonly pilotKeys: Set<string>;
+  readonly revokedKeys: RevokedKeys;
 }

@@ -1,7 +1,15 @@
 /** `pilot start` gives this machine's cores to an engine; `token` manages who may ask of it what. */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { EXIT, JumboError, parseDurationSeconds } from "../base/index.ts";
+import {
+  caveatsOf,
+  EXIT,
+  JumboError,
+  parseDurationSeconds,
+  readAccessFile,
+  STORE_IDENTITY,
+} from "../base/index.ts";
 import type { TokenView } from "../http/index.ts";
 import { Relay, runPilot } from "../pilot/index.ts";
 import { writeAllocationAccess } from "./allocation-access.ts";
@@ -58,10 +66,14 @@ export function registerPilotCommands(jumbo: Command): void {
   withAccess(token.command("list").summary("tokens without their secrets"))
     .addOption(outputOption())
     .action(async (_options: unknown, command: Command) => listTokens(command));
-  withAccess(token.command("revoke").summary("refuse a token from now on"))
-    .argument("<id>", "its id, as `token list` shows it")
+  withAccess(token.command("revoke").summary("refuse a token, or a pilots' key, from now on"))
+    .argument("<id>", "id of a token, identity of a key (jumbo1/...), or an access file with one")
     .addOption(outputOption())
-    .action(async (id: string, _options: unknown, command: Command) => revokeToken(id, command));
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const identity = keyIdentityOf(id);
+      if (identity === null) await revokeToken(id, command);
+      else await revokePilotKey(identity, command);
+    });
 }
 
 interface StartFlags extends AccessFlags {
@@ -216,5 +228,22 @@ async function revokeToken(id: string, command: Command): Promise<void> {
     json: () => ({ schema: "revoked/1", id }),
     text: () => `token ${id} is revoked`,
     quiet: () => id,
+  });
+}
+
+/** The identity that `text` is, or that the access file of that path has; null: a token's id. */
+function keyIdentityOf(text: string): string | null {
+  if (caveatsOf(text) !== null) return text;
+  if (!text.includes("/") && !existsSync(text)) return null;
+  return readAccessFile(resolve(text)).pilotIdentity ?? STORE_IDENTITY;
+}
+
+async function revokePilotKey(identity: string, command: Command): Promise<void> {
+  const client = ApiClient.fromFlags(command.opts<AccessFlags>());
+  const answer = await client.post<{ sessions: number }>("/pilot-keys/revoke", { identity });
+  print(styleOf(command), {
+    json: () => answer,
+    text: () => `the key ${identity} is revoked; ${answer.sessions} pilots were disconnected`,
+    quiet: () => identity,
   });
 }

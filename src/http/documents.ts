@@ -157,6 +157,11 @@ export const TOKEN_DOCUMENT = object({
   ...TOKEN,
   token: { type: "string", description: "The secret; shown this once." },
 });
+export const KEY_REVOKED_DOCUMENT = object({
+  schema: tag("pilot-key-revoked/1"),
+  identity: text,
+  sessions: { type: "number", description: "Of pilots that were connected with it." },
+});
 export const HEALTH_DOCUMENT = object({ schema: tag("health/1"), status: text });
 export const ERROR_DOCUMENT: JsonSchema = {
   type: "object",

@@ -2,6 +2,7 @@
 import { JumboError } from "../base/index.ts";
 import {
   HEALTH_DOCUMENT,
+  KEY_REVOKED_DOCUMENT,
   PILOT_EXPLANATION_DOCUMENT,
   PILOTS_DOCUMENT,
   TOKEN_DOCUMENT,
@@ -117,6 +118,30 @@ export const TOKEN_ROUTES: readonly Route[] = [
   },
 ];
 
+export const PILOT_KEY_ROUTES: readonly Route[] = [
+  {
+    method: "POST",
+    path: "/pilot-keys/revoke",
+    summary:
+      "Takes an allocation's key back: its pilots are disconnected and refused from then on.",
+    scope: "admin",
+    body: {
+      type: "object",
+      properties: {
+        identity: { type: "string", description: "The pilotIdentity of its access file." },
+      },
+      required: ["identity"],
+      additionalProperties: false,
+    },
+    answers: [{ status: 200, document: KEY_REVOKED_DOCUMENT, description: "It is revoked." }],
+    handle: async ({ client }, { body }) => {
+      const identity = identityOf(body);
+      const { sessions } = await client.ask("revokePilotKey", { identity });
+      return { schema: "pilot-key-revoked/1", identity, sessions };
+    },
+  },
+];
+
 export const ENGINE_ROUTES: readonly Route[] = [
   {
     method: "GET",
@@ -195,6 +220,17 @@ async function makeToken(parts: HttpParts, call: Call): Promise<unknown> {
   const made = await createToken(parts.client, request);
   call.reply.code(201).header("cache-control", "no-store");
   return { schema: "token/1", ...made.view, token: made.token };
+}
+
+function identityOf(body: unknown): string {
+  const { identity, ...unknown } = (body ?? {}) as Record<string, unknown>;
+  const strange = Object.keys(unknown)[0];
+  if (strange !== undefined) {
+    throw usage(strange, "is unknown", "a key is revoked by its identity", "take it out");
+  }
+  if (typeof identity === "string") return identity;
+  const right = "write the pilotIdentity of the key's access file";
+  throw usage("identity", "is no text", "it says which key", right);
 }
 
 function unknownToken(id: string): JumboError {

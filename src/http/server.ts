@@ -14,7 +14,7 @@ import type { Fleet } from "../fleet/index.ts";
 import { clearUnixPath, type GatewayCounters } from "../gateway/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
 import { openApiOf } from "./openapi.ts";
-import { ENGINE_ROUTES, PILOT_ROUTES, TOKEN_ROUTES } from "./other-routes.ts";
+import { ENGINE_ROUTES, PILOT_KEY_ROUTES, PILOT_ROUTES, TOKEN_ROUTES } from "./other-routes.ts";
 import { QUEUE_ROUTES } from "./queue-routes.ts";
 import type { Call, HttpParts, Route, Weigh } from "./route.ts";
 import { TASK_ROUTES } from "./task-routes.ts";
@@ -180,7 +180,14 @@ function makeApp(limits: HttpLimits, onInternalError: (error: unknown) => void):
 }
 
 function addRoutes(app: FastifyInstance, partsOf: () => HttpParts, version: string): void {
-  const api = [...TASK_ROUTES, ...PILOT_ROUTES, ...QUEUE_ROUTES, ...TOKEN_ROUTES, ...ENGINE_ROUTES];
+  const api = [
+    ...TASK_ROUTES,
+    ...PILOT_ROUTES,
+    ...QUEUE_ROUTES,
+    ...TOKEN_ROUTES,
+    ...PILOT_KEY_ROUTES,
+    ...ENGINE_ROUTES,
+  ];
   const described: Route = {
     method: "GET",
     path: "/openapi.json",

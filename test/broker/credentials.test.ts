@@ -1,6 +1,12 @@
 /** What an allocation's key lets a session do, and what it does not: the core and real messages. */
 import { describe, expect, it } from "vitest";
-import { credentialOf, identityOf, type PilotCaveats, pilotKeyOf } from "../../src/base/index.ts";
+import {
+  credentialOf,
+  identityOf,
+  type PilotCaveats,
+  pilotKeyOf,
+  splitCredential,
+} from "../../src/base/index.ts";
 import {
   type EngineMessage,
   type Hello,
@@ -180,5 +186,47 @@ describe("a session with an allocation's key", () => {
     bench.pass(2_000);
     expect(bench.heard(1).some(({ type }) => type === "recall")).toBe(false);
     expect(bench.ask("show", { task: 1 }).answer?.ranges.leased).toBe(4);
+  });
+});
+
+describe("a key that is revoked", () => {
+  const identityIn = ({ credential = "" }: Partial<Hello>) => splitCredential(credential).identity;
+
+  it("ends its sessions, is refused from then on, and others stay", () => {
+    const bench = new CoreBench();
+    bench.task(8, { owner: "ann" });
+    const [bad, good] = [helloOf(bench), helloOf(bench, { allocation: "a2" })];
+    bench.hello(1, { ...bad, pilotId: "one" });
+    bench.hello(2, { ...good, pilotId: "two" });
+    const from = bench.sent.length;
+    const revoked = bench.ask("revokePilotKey", { identity: identityIn(bad) });
+    expect(revoked.answer).toBeUndefined();
+    const words = { code: "unauthorized", message: expect.stringContaining("was revoked") };
+    expect(faultOf(bench.heard(1, from))).toMatchObject(words);
+    expect(faultOf(bench.heard(2, from))).toBeUndefined();
+    expect(faultOf(bench.hello(3, { ...bad, pilotId: "one" }))).toMatchObject(words);
+    expect(faultOf(bench.hello(4, { ...good, pilotId: "three" }))).toBeUndefined();
+    bench.pass(300);
+    expect(revoked.answer).toEqual({ sessions: 1 });
+    // What the first one held is ready again, and went to the last one.
+    expect(bench.ask("show", { task: 1 }).answer?.ranges).toMatchObject({ ready: 0, leased: 8 });
+  });
+
+  it("stays revoked over a restart of the engine", () => {
+    const bench = new CoreBench();
+    const hello = helloOf(bench);
+    bench.ask("revokePilotKey", { identity: identityIn(hello) });
+    bench.pass(300);
+    bench.crash();
+    expect(faultOf(bench.hello(1, hello))).toMatchObject({ code: "unauthorized" });
+  });
+
+  it("is an allocation's: the store's own, and what is no identity, are refused", () => {
+    const bench = new CoreBench();
+    for (const identity of ["jumbo", "", "jumbo1/a/b"]) {
+      const { error } = bench.ask("revokePilotKey", { identity });
+      expect(error).toMatch(/^usage: "identity"/);
+    }
+    expect(faultOf(bench.hello(1, {}))).toBeUndefined();
   });
 });

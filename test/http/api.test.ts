@@ -1,118 +1,26 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Engine, type EngineClient, startEngine } from "../../src/broker/index.ts";
-import { GatewayCounters } from "../../src/gateway/index.ts";
-import { createToken, type HttpServer, startHttp } from "../../src/http/index.ts";
-import type { TaskFile, TaskSpec } from "../../src/task/index.ts";
+import { describe, expect, it } from "vitest";
+import { startEngine } from "../../src/broker/index.ts";
+import { createToken, startHttp } from "../../src/http/index.ts";
+import {
+  call,
+  client,
+  dir,
+  FOLDERS,
+  results,
+  scan,
+  serveForTests,
+  server,
+  submit,
+  task,
+  tokens,
+} from "./harness.ts";
 
-const dir = mkdtempSync(join(tmpdir(), "jumbo-http-"));
-const results = join(dir, "results");
-for (const [name, lines] of [
-  ["a.csv", 5],
-  ["b.csv", 3],
-] as const) {
-  writeFileSync(join(dir, name), `h\n${"1\n".repeat(lines)}`);
-}
-
-let engine: Engine;
-let client: EngineClient;
-let server: HttpServer;
-const tokens: Record<string, string> = {};
-const unexpected: unknown[] = [];
-
-beforeAll(async () => {
-  engine = await startEngine({ storeDir: join(dir, "store"), inline: true });
-  client = engine.client;
-  const wanted = [
-    ["ann", "ann", "write"],
-    ["bob", "bob", "write"],
-    ["reader", "ann", "read"],
-    ["admin", "root", "admin"],
-  ] as const;
-  for (const [name, owner, scope] of wanted) {
-    const made = await createToken(client, { owner, scope, expiresWallMs: 0 });
-    tokens[name] = made.token;
-  }
-  const onInternalError = (error: unknown) => unexpected.push(error);
-  const counters = new GatewayCounters();
-  const gateway = () => counters;
-  server = await startHttp(client, { host: "127.0.0.1", port: 0, scan, gateway, onInternalError });
-});
-
-afterAll(async () => {
-  await server?.close();
-  await engine?.stop();
-  rmSync(dir, { recursive: true, force: true });
-  expect(unexpected).toEqual([]);
-});
-
-/** Stands for the scan room: events are the lines behind the header. */
-async function scan(spec: TaskSpec): Promise<TaskFile[]> {
-  const { count, files } = spec.input;
-  const sources = count === null ? files : [""];
-  return sources.map((source) => ({
-    source,
-    path: source,
-    format: count === null ? "csv" : "",
-    variant: "",
-    tree: "",
-    events: count ?? (source.endsWith("a.csv") ? 5 : 3),
-    sizeBytes: source === "" ? -1 : statSync(source).size,
-    mtimeMs: 0,
-    sha256: "00",
-    indexPath: "",
-    header: [],
-    footer: [],
-    clusters: [],
-    notes: [],
-  }));
-}
-
-interface Answer {
-  status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: documents of many schemas are looked into
-  json: any;
-  headers: Headers;
-}
-
-async function call(
-  who: string | null,
-  method: string,
-  path: string,
-  body?: unknown,
-): Promise<Answer> {
-  const headers: Record<string, string> = {};
-  if (who !== null) headers["authorization"] = `Bearer ${tokens[who] ?? who}`;
-  if (body !== undefined) headers["content-type"] = "application/json";
-  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-  const url = `${server.url}${path.startsWith("/api") ? "" : "/api/v1"}${path}`;
-  const response = await fetch(url, { method, headers, body: text ?? null });
-  const content = await response.text();
-  const isJson = response.headers.get("content-type")?.includes("json");
-  return {
-    status: response.status,
-    json: isJson ? JSON.parse(content) : content,
-    headers: response.headers,
-  };
-}
-
-function task(name: string, change: object = {}): object {
-  return {
-    name,
-    input: { count: 10 },
-    payload: { command: [":null"] },
-    output: { name: `${name}.jsonl`, allowEmpty: true },
-    ...change,
-  };
-}
-
-const FOLDERS = `?taskDir=${encodeURIComponent(dir)}&results=${encodeURIComponent(results)}`;
-const submit = (who: string, body: object) => call(who, "POST", `/tasks${FOLDERS}`, body);
+serveForTests();
 
 describe("tasks", () => {
   it("are submitted with relative paths, shown by id and name, and listed", async () => {
@@ -272,153 +180,6 @@ describe("ranges", () => {
 function bigintsAsNumbers(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
 }
-
-describe("access", () => {
-  const routes = [
-    ["GET", "/tasks"],
-    ["POST", "/tasks"],
-    ["GET", "/tasks/1"],
-    ["POST", "/tasks/1/cancel"],
-    ["POST", "/tasks/1/retry"],
-    ["POST", "/tasks/1/extend"],
-    ["GET", "/tasks/1/ranges"],
-    ["GET", "/tasks/1/explain"],
-    ["GET", "/tasks/1/wait"],
-    ["GET", "/tasks/1/events"],
-    ["GET", "/events"],
-    ["GET", "/pilots"],
-    ["GET", "/pilots/1/explain"],
-    ["POST", "/pilots/1/drain"],
-    ["GET", "/queues"],
-    ["POST", "/queues"],
-    ["GET", "/queues/q"],
-    ["DELETE", "/queues/q"],
-    ["POST", "/queues/q/pause"],
-    ["POST", "/queues/q/resume"],
-    ["GET", "/queues/q/dry-run"],
-    ["GET", "/tokens"],
-    ["POST", "/tokens"],
-    ["DELETE", "/tokens/abc"],
-    ["GET", "/metrics"],
-  ] as const;
-
-  it("needs a token on every route but health and description", async () => {
-    const { json } = await call(null, "GET", "/openapi.json");
-    const described: string[] = [];
-    for (const [path, methods] of Object.entries(json.paths as Record<string, object>)) {
-      for (const [method, operation] of Object.entries(methods)) {
-        const open = (operation as { security?: unknown[] }).security?.length === 0;
-        if (!open) described.push(`${method.toUpperCase()} ${path}`);
-      }
-    }
-    expect(described.sort()).toEqual(
-      routes
-        .map(([method, path]) => `${method} /api/v1${path}`)
-        .map((text) => text.replace("/tasks/1", "/tasks/{task}"))
-        .map((text) => text.replace("/queues/q", "/queues/{queue}"))
-        .map((text) => text.replace("/pilots/1", "/pilots/{pilot}").replace("abc", "{token}"))
-        .sort(),
-    );
-    const bad = [null, "nonsense", `jumbo_000000000000_${"A".repeat(43)}`, `${tokens["ann"]}x`];
-    for (const who of bad) {
-      for (const [method, path] of routes) {
-        const answer = await call(who, method, path);
-        expect(answer, `${method} ${path}`).toMatchObject({
-          status: 401,
-          json: { schema: "error/1", code: "unauthorized" },
-        });
-      }
-    }
-  });
-
-  it("gives read tokens no change, and none but admins the pilots", async () => {
-    for (const path of ["/tasks", "/tasks/first/cancel", "/tokens"]) {
-      const answer = await call("reader", "POST", path, {});
-      expect(answer).toMatchObject({ status: 403, json: { code: "refused" } });
-    }
-    expect((await call("ann", "POST", "/pilots/1/drain", {})).status).toBe(403);
-    expect((await call("admin", "POST", "/pilots/77/drain", {})).status).toBe(404);
-    expect((await call("admin", "POST", "/pilots/x/drain", {})).status).toBe(400);
-    expect((await call("reader", "GET", "/pilots")).json).toMatchObject({ pilots: [] });
-  });
-
-  it("shows and changes only the owner's tasks; others are not there", async () => {
-    const { json } = await submit("ann", task("private"));
-    for (const name of ["private", String(json.task)]) {
-      const paths = ["", "/ranges", "/explain", "/wait", "/events"];
-      for (const path of paths) {
-        const answer = await call("bob", "GET", `/tasks/${name}${path}`);
-        expect(answer, path).toMatchObject({ status: 404, json: { code: "not_found" } });
-        const none = await call("bob", "GET", `/tasks/${name}0000${path}`);
-        expect(answer.json.message).toBe(none.json.message.replace(`${name}0000`, name));
-      }
-      for (const path of ["/cancel", "/retry", "/extend"]) {
-        expect((await call("bob", "POST", `/tasks/${name}${path}`, {})).status).toBe(404);
-      }
-    }
-    const listed = (await call("bob", "GET", "/tasks")).json.tasks as { owner: string }[];
-    expect(listed.filter((row) => row.owner !== "bob")).toEqual([]);
-    expect((await call("admin", "GET", "/tasks/private")).status).toBe(200);
-    expect((await call("ann", "GET", "/tasks/private")).json.state).toBe("open");
-  });
-
-  it("lets nobody submit in another's name, nor learn another's task by its name", async () => {
-    const foreign = await submit("bob", task("foreign", { owner: "ann" }));
-    expect(foreign).toMatchObject({ status: 403, json: { subject: "owner" } });
-    const same = await submit("bob", task("private"));
-    expect(same).toMatchObject({ status: 409, json: { code: "conflict" } });
-    const made = await submit("admin", task("for-ann", { owner: "ann" }));
-    expect(made.status).toBe(201);
-    expect((await call("ann", "GET", "/tasks/for-ann")).json.owner).toBe("ann");
-  });
-});
-
-describe("tokens", () => {
-  it("are made, used, listed without secrets, and revoked", async () => {
-    const made = await call("ann", "POST", "/tokens", { scope: "read" });
-    expect(made.status).toBe(201);
-    expect(made.json.token).toMatch(/^jumbo_[0-9a-f]{12}_[A-Za-z0-9_-]{43}$/);
-    expect(made.headers.get("cache-control")).toBe("no-store");
-    expect((await call(made.json.token, "GET", "/tasks")).status).toBe(200);
-    const listed = await call("ann", "GET", "/tokens");
-    expect(JSON.stringify(listed.json)).not.toContain(made.json.token);
-    expect(JSON.stringify(listed.json)).not.toContain("sha256");
-    expect((await call("bob", "DELETE", `/tokens/${made.json.id}`)).status).toBe(404);
-    expect((await call("ann", "DELETE", `/tokens/${made.json.id}`)).status).toBe(200);
-    expect((await call(made.json.token, "GET", "/tasks")).status).toBe(401);
-  });
-
-  it("end at their time", async () => {
-    const made = await call("ann", "POST", "/tokens", { expiresWallMs: Date.now() + 200.5 });
-    expect((await call(made.json.token, "GET", "/tasks")).status).toBe(200);
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    expect((await call(made.json.token, "GET", "/tasks")).status).toBe(401);
-  });
-
-  it.each<[string, object, number]>([
-    ["a wider scope", { scope: "admin" }, 403],
-    ["another owner", { owner: "bob" }, 403],
-    ["an unknown scope", { scope: "root" }, 400],
-    ["an end that is past", { expiresWallMs: 1 }, 400],
-    ["an end that is no number", { expiresWallMs: "1" }, 400],
-    ["an unknown key", { life: 1 }, 400],
-    ["an owner that is none", { owner: 7 }, 400],
-  ])("are refused with %s", async (_, body, status) => {
-    expect((await call("ann", "POST", "/tokens", body)).status).toBe(status);
-  });
-
-  it("are kept as hashes only, over a restart of the server too", async () => {
-    const { value } = await client.ask("getMeta", { key: "tokens" });
-    for (const token of Object.values(tokens)) expect(value).not.toContain(token);
-    // The secret itself may hold underscores: everything behind the id.
-    expect(value).not.toContain(tokens["ann"]?.split("_").slice(2).join("_"));
-    const sameStore = { ask: client.ask.bind(client), onEvent: client.onEvent.bind(client) };
-    const second = await startHttp(sameStore, { host: "127.0.0.1", port: 0, scan });
-    const headers = { authorization: `Bearer ${tokens["ann"]}` };
-    expect((await fetch(`${second.url}/api/v1/tasks`, { headers })).status).toBe(200);
-    await second.close();
-  });
-});
 
 describe("events", () => {
   it("of a task come as they happen, and end with it", async () => {
