@@ -88,6 +88,7 @@ export class SimPilot implements PilotEnd {
     if (!this.alive) return;
     this.alive = false;
     this.#life++;
+    this.#reportPlanned = false;
     this.#items.clear();
     this.#awaited.clear();
     this.#announced.clear();
@@ -327,8 +328,9 @@ export class SimPilot implements PilotEnd {
     const life = this.#life;
     const waits = this.#world.scatters ? SCATTER_WAITS : 1;
     this.#world.time.after(waits * (1 + 10 * this.#random.nextUnit()), () => {
+      if (life !== this.#life) return;
       this.#reportPlanned = false;
-      if (life === this.#life && this.alive) this.#later(0, () => this.#exchange());
+      this.#later(0, () => this.#exchange());
     });
   }
 
