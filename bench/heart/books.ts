@@ -54,7 +54,7 @@ export async function groupCommits(
   figures: Figures,
   options: BooksOptions,
 ): Promise<void> {
-  const dir = await storeWith(place, "commit", 1e8);
+  const dir = freshDir(place, "commit");
   const told = await part(place, "group-commit", [dir, options.quick ? 100 : 2_000]);
   const value = (key: string) => told[key] as number;
   figures.add("group commit of 64 mixed operations: / flush", value("ratio64"), "x", { atMost: 3 });
@@ -223,7 +223,7 @@ export async function creation(
 
 export async function giant(place: Place, figures: Figures, options: BooksOptions): Promise<void> {
   const processed = options.quick ? 1e5 : 1e7;
-  const dir = await storeWith(place, "giant", 1e9);
+  const dir = freshDir(place, "giant");
   options.log(`${processed} of 10^9 ranges are processed in scattered order`);
   const made = await part(place, "giant", [dir, 1, 1e9, processed]);
   const engine = await serve(place, dir);

@@ -91,9 +91,6 @@ export async function againstJson(
 ): Promise<void> {
   const engine = await serve(place, freshDir(place, "ours"));
   const jsonDir = freshDir(place, "json");
-  const filler = await serve(place, jsonDir, { core: null });
-  await filler.submit("task", 1e9, 0);
-  await filler.stop();
   const script = join(ROOT, "bench", "heart", "parts", "json-peer.ts");
   const peer = start([process.execPath, script, jsonDir], {
     core: SERVER_CORE,
@@ -111,9 +108,9 @@ export async function againstJson(
     ]) {
       const ratios: number[] = [];
       // By turns and often: a second of one costs up to half as much again as the next one.
-      for (let round = 0; round < (options.quick ? 2 : 10); round++) {
+      for (let round = 0; round < (options.quick ? 3 : 10); round++) {
         // The first round of each warms both up.
-        const seconds = !options.quick ? 1.5 : round === 0 ? 0.3 : 1;
+        const seconds = options.quick ? (round === 0 ? 0.4 : 0.6) : 1.5;
         const before = round % 2 === 0 ? await jsonCpu(pid, port, batch, seconds) : null;
         const own = await ownCpu(place, engine, batch, seconds);
         const json = before ?? (await jsonCpu(pid, port, batch, seconds));

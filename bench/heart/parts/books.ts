@@ -8,6 +8,7 @@ import { Book } from "../../../src/broker/book.ts";
 import { recover } from "../../../src/broker/recovery.ts";
 import { Ledger } from "../../../src/ledger/index.ts";
 import { type LmdbStore, openStore } from "../../../src/store/index.ts";
+import { countTask } from "../../../test/sim/sim-tasks.ts";
 
 export const NOBODY = { push(): void {} };
 
@@ -38,6 +39,18 @@ export class Books {
     this.pilot = this.book.pilot("books", 1);
     this.bundle = this.book.bundle("file:///nowhere/books.zip", this.pilot).id as BundleId;
     ledger.renew(this.pilot, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Submits task 1 with so many ranges, if the store is new. */
+  async needTask(ranges: number): Promise<void> {
+    if (this.book.tasks.size > 0) return;
+    const [attemptsMax, lossesMax] = [3, 5];
+    const terms = { attempts: attemptsMax, losses: lossesMax, priority: 0, owner: "" };
+    const { spec, files } = countTask("task", ranges, terms);
+    const { row } = this.book.addTask(spec, files, Date.now());
+    const standing = { cancelled: false, finished: false, mergedBelow: 0 };
+    this.ledger.addTask({ id: row.id as TaskId, ranges, attemptsMax, lossesMax }, standing);
+    await this.commit(0, 0);
   }
 
   /** One durable group with at most so many pages and carried leases in it. */

@@ -2,7 +2,7 @@
  * A durable group of 64 mixed operations and one of 512, through the production committer with its
  * trickle of pages running, interleaved with the floor of a flush.
  *
- *   group-commit.ts DIR GROUPS        DIR holds a store with a task 1 of many ranges
+ *   group-commit.ts DIR GROUPS        DIR is empty
  */
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ const META_BYTES = 1024;
 const OPEN_LEASES = 512;
 
 const books = await Books.open(join(dir, "store"), 256);
+await books.needTask(1e8);
 const { ledger, pilot, bundle, store } = books;
 const committer = new Committer({
   ledger,
