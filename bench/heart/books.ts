@@ -40,15 +40,6 @@ export function part(
   });
 }
 
-/** A fresh store with one task of so many ranges; its folder. */
-async function storeWith(place: Place, name: string, ranges: number): Promise<string> {
-  const dir = freshDir(place, name);
-  const engine = await serve(place, dir, { core: null });
-  await engine.submit("task", ranges, 0);
-  await engine.stop();
-  return dir;
-}
-
 export async function groupCommits(
   place: Place,
   figures: Figures,
@@ -66,7 +57,8 @@ export async function groupCommits(
   figures.add(`${name} 512`, value("bytes512"), "B", { atMost: 60 });
 }
 
-const rested = new Map<string, { dir: string; bytes: number }>();
+/** By folder. */
+const rested = new Map<string, number>();
 
 /**
  * A store whose task 1 of so many ranges is at rest, with that many operations behind the
@@ -77,14 +69,17 @@ export async function storeAtRest(
   ranges: number,
   operations: number,
 ): Promise<{ dir: string; bytes: number }> {
-  const key = `${ranges}-${operations}`;
-  const known = rested.get(key);
-  if (known !== undefined) return known;
-  const dir = await storeWith(place, `rest-${key}`, ranges);
-  const { bytes } = await part(place, "at-rest", [dir, 1, ranges, operations]);
-  const made = { dir, bytes: bytes as number };
-  rested.set(key, made);
-  return made;
+  const name = `rest-${ranges}-${operations}`;
+  const known = rested.get(join(place.dir, name));
+  if (known !== undefined) return { dir: join(place.dir, name), bytes: known };
+  const dir = freshDir(place, name);
+  const engine = await serve(place, dir, { core: null });
+  await engine.submit("task", ranges, 0);
+  await engine.stop();
+  const told = await part(place, "at-rest", [dir, 1, ranges, operations]);
+  const bytes = told["bytes"] as number;
+  rested.set(dir, bytes);
+  return { dir, bytes };
 }
 
 /** At rest, in RAM, and back after SIGKILL: one store of 10^8 ranges serves all three. */

@@ -72,7 +72,7 @@ async function measureRedis(
   seconds: number,
 ): Promise<number> {
   const warmSeconds = 0.3;
-  const wanted = (seconds + warmSeconds) * Math.min(redisBest, 20_000 * batch) * 1.5 + 64 * batch;
+  const wanted = (seconds + warmSeconds) * Math.min(redisBest, 30_000 * batch) * 1.5 + 64 * batch;
   await fillStream(redis.socket, Math.ceil(wanted / ENTRIES_PER_FILL));
   const result = await load(place, {
     contender: "redis",

@@ -10,7 +10,7 @@ import {
   type TaskId,
 } from "../base/index.ts";
 import { STATE } from "../ledger/index.ts";
-import type { TaskRow } from "../store/index.ts";
+import { ledgerStanding, ledgerTerms, type TaskRow } from "../store/index.ts";
 import { contentHash } from "../task/index.ts";
 import { packValue, SpanBlockBuilder, unpackValue } from "../wire/index.ts";
 import type { TaskEntry } from "./book.ts";
@@ -114,15 +114,7 @@ export class CommandTable {
           return;
         }
         const entry = book.addTask(spec, files, world.clock.wallMs());
-        ledger.addTask(
-          {
-            id: entry.row.id as TaskId,
-            ranges: entry.row.ranges,
-            attemptsMax: spec.attempts,
-            lossesMax: spec.losses,
-          },
-          { cancelled: false, finished: false, mergedBelow: 0 },
-        );
+        ledger.addTask(ledgerTerms(entry.row), ledgerStanding(entry.row));
         if (weights) writeWeights(book, entry, weights);
         granter.admit(entry);
         this.#changed(entry.row.id);

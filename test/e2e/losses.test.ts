@@ -121,6 +121,8 @@ test.concurrent("a dead pilot's bundle without central directory is merged", {
   const id = await serving.submit(writeTask(serving.folder, slowTask(serving.folder)));
   const first = serving.pilot(2, ["--id", "first"]);
   await until("half of the ranges", () => startsIn(serving.folder) >= RANGES / 2);
+  // Reports come behind what has started, on a busy machine far behind.
+  await until("its reports", async () => (await serving.done(id)) > RANGES / 4);
   await first.kill9();
   const [orphan] = bundlesIn(serving.bundles) as [string];
   const endOfDirectory = Buffer.from([0x50, 0x4b, 5, 6]);
@@ -136,8 +138,7 @@ test.concurrent("a dead pilot's bundle without central directory is merged", {
     byPilot.set(row["pilot"], (byPilot.get(row["pilot"]) ?? 0) + 1);
   }
   expect([...byPilot.keys()].sort()).toEqual(["first", "second"]);
-  // How many of its ranges it had reported when it was killed is the machine's to say.
-  expect(byPilot.get("first")).toBeGreaterThan(0);
+  expect(byPilot.get("first")).toBeGreaterThan(RANGES / 4);
   await serving.stop();
 });
 

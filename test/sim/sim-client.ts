@@ -23,6 +23,7 @@ export interface SimTask {
   extendingTo: number;
   /** The file of the newest extend. */
   extension: TaskFile | null;
+  /** That came about or are under way. */
   extensions: number;
   merging: boolean;
 }
@@ -126,20 +127,25 @@ export class SimClient {
   /** Repeated where the answer was lost, with the engine or on its way: it must not count twice. */
   #extend(task: SimTask): void {
     const files = [task.extension as TaskFile];
-    const ended = ({ total }: { total: number }) => {
-      if (total === task.extendingTo) this.#extended(task);
-      else if (total === task.ranges) task.extendingTo = 0;
-      else throw new Error(`I2: task ${task.id} has ${total} ranges after an extend`);
+    const ended = (total: number) => {
+      if (total === task.extendingTo) {
+        this.#extended(task);
+      } else if (total === task.ranges) {
+        task.extendingTo = 0;
+        task.extensions--;
+      } else {
+        throw new Error(`I2: task ${task.id} has ${total} ranges after an extend`);
+      }
     };
     this.ask(
       "extend",
       { task: task.id, files, again: false },
       ({ ranges }) => {
         if (this.#world.random.chance(0.5)) this.#extend(task);
-        else ended({ total: ranges });
+        else ended(ranges);
       },
       // Refused: it is no longer open, or it has the file already.
-      () => this.ask("show", { task: task.id }, ({ ranges }) => ended(ranges)),
+      () => this.ask("show", { task: task.id }, ({ ranges }) => ended(ranges.total)),
     );
   }
 

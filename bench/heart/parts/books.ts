@@ -7,7 +7,12 @@ import type { BundleId, PilotNumber, TaskId } from "../../../src/base/index.ts";
 import { Book } from "../../../src/broker/book.ts";
 import { recover } from "../../../src/broker/recovery.ts";
 import { Ledger } from "../../../src/ledger/index.ts";
-import { type LmdbStore, openStore } from "../../../src/store/index.ts";
+import {
+  type LmdbStore,
+  ledgerStanding,
+  ledgerTerms,
+  openStore,
+} from "../../../src/store/index.ts";
 import { countTask } from "../../../test/sim/sim-tasks.ts";
 
 export const NOBODY = { push(): void {} };
@@ -41,15 +46,12 @@ export class Books {
     ledger.renew(this.pilot, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Submits task 1 with so many ranges, if the store is new. */
-  async needTask(ranges: number): Promise<void> {
-    if (this.book.tasks.size > 0) return;
-    const [attemptsMax, lossesMax] = [3, 5];
-    const terms = { attempts: attemptsMax, losses: lossesMax, priority: 0, owner: "" };
+  /** Submits a task of so many ranges; in a new store its number is 1. */
+  async submit(ranges: number): Promise<void> {
+    const terms = { attempts: 3, losses: 5, priority: 0, owner: "" };
     const { spec, files } = countTask("task", ranges, terms);
     const { row } = this.book.addTask(spec, files, Date.now());
-    const standing = { cancelled: false, finished: false, mergedBelow: 0 };
-    this.ledger.addTask({ id: row.id as TaskId, ranges, attemptsMax, lossesMax }, standing);
+    this.ledger.addTask(ledgerTerms(row), ledgerStanding(row));
     await this.commit(0, 0);
   }
 

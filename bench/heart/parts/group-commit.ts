@@ -21,7 +21,7 @@ const META_BYTES = 1024;
 const OPEN_LEASES = 512;
 
 const books = await Books.open(join(dir, "store"), 256);
-await books.needTask(1e8);
+await books.submit(1e8);
 const { ledger, pilot, bundle, store } = books;
 const committer = new Committer({
   ledger,

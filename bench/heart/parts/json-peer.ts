@@ -1,9 +1,9 @@
 /**
- * json-peer.ts DIR (empty): what one would write first instead of our wire: fastify, JSON bodies, on the
- * same ledger, committer and store. One POST is one exchange: `{pilot, done: [{task, first, count,
- * attempt, lease, state}, ...], want}` -> `{granted: [...], verdicts: [...]}`, answered once it is
- * durable. Spans are objects with named keys, as JSON interfaces have them: some 75 bytes each. It
- * has no shaper, no sessions and no checks of its own: less work than the engine does an exchange.
+ * json-peer.ts DIR (empty): what one would write first instead of our wire: fastify, JSON bodies, on
+ * the same ledger, committer and store. One POST is one exchange: `{pilot, done: [{task, first,
+ * count, attempt, lease, state}, ...], want}` -> `{granted: [...], verdicts: [...]}`, answered once
+ * it is durable. Spans are objects with named keys, as JSON interfaces have them: some 75 bytes each.
+ * It has no shaper, no sessions and no checks of its own: less work than the engine does an exchange.
  */
 import { join } from "node:path";
 import Fastify from "fastify";
@@ -28,7 +28,7 @@ interface ExchangeBody {
 
 const TASK = 1 as TaskId;
 const books = await Books.open(join(process.argv[2] as string, "store"), 256);
-await books.needTask(1e9);
+await books.submit(1e9);
 const { ledger, store, book, bundle } = books;
 const committer = new Committer({
   ledger,

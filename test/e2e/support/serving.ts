@@ -1,5 +1,6 @@
 /** An engine as a service with pilots beside it, each a process that a test may kill. */
 import { join } from "node:path";
+import { readAccessFile } from "../../../src/base/index.ts";
 import { type Bench, type Child, expectCode, type Finished, type StartOptions } from "./bench.ts";
 import { documentOf, type TaskDocument } from "./documents.ts";
 
@@ -61,6 +62,14 @@ export class Serving {
 
   async show(task: number): Promise<TaskDocument> {
     return documentOf(await this.ask(["show", String(task), "--output", "json"]));
+  }
+
+  /** Ranges that are done, asked without a command's start: for what lasts a second. */
+  async done(task: number): Promise<number> {
+    const { http, token } = readAccessFile(join(this.store, "access.json"));
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await fetch(`${http}/api/v1/tasks/${task}`, { headers });
+    return ((await answer.json()) as TaskDocument).ranges.done;
   }
 
   /** Waits for the task's end, which must have the exit code. */
