@@ -105,16 +105,35 @@ export class LeaseBook {
   }
 
   add(lease: OpenLease): void {
+    this.#put(lease);
+    this.#append(lease);
+  }
+
+  /** For recovery, which finds the newest leases first. */
+  addOldest(lease: OpenLease): void {
+    this.#put(lease);
+    lease.after = this.#oldest;
+    if (this.#oldest !== null) this.#oldest.before = lease;
+    else this.#newest = lease;
+    this.#oldest = lease;
+  }
+
+  #put(lease: OpenLease): void {
     assert(this.get(lease.id) === undefined, "lease % is issued once", lease.id);
     if (lease.id > this.#base) this.#recent.set(lease.id - this.#base, lease);
     else this.#older.set(lease.id, lease);
-    this.#append(lease);
     const pilot = this.#pilot(lease.pilot);
     pilot.open += lease.open;
     lease.holder = pilot;
     lease.pilotBefore = pilot.newest;
     if (pilot.newest !== null) pilot.newest.pilotAfter = lease;
     pilot.newest = lease;
+  }
+
+  /** `count` more ranges are held or running under the lease. */
+  openSome(lease: OpenLease, count: number): void {
+    lease.open += count;
+    lease.holder!.open += count;
   }
 
   /** `count` ranges are no longer held or running under the lease. */

@@ -13,7 +13,7 @@
  * A lease of the group that was lost in the crash is in no record: its number is never given out
  * again because the epoch has risen, and `wasIssued` knows it as never issued.
  */
-import { assert, leaseEpoch, NumberMap, RANGES_PER_PAGE } from "../base/index.ts";
+import { assert, leaseEpoch, NumberMap, RANGES_PER_PAGE, type TaskId } from "../base/index.ts";
 import type { Books } from "./books.ts";
 import { damaged } from "./bytes.ts";
 import { DECISION, JournalReader } from "./journal.ts";
@@ -50,6 +50,8 @@ export class Recovery {
   /** The page that was looked at last. */
   #lastTask: TaskPages | null = null;
   #lastIndex = -1;
+  /** Of the row that was looked at last. */
+  #rowTask: TaskPages | null = null;
   #pages = 0;
   #records = 0;
   #decisions = 0;
@@ -168,40 +170,52 @@ export class Recovery {
     seen[at + 6] = kind;
   }
 
-  /** Newest place first, so that each lease is counted once, at its newest position. */
+  /**
+   * Newest place first, so that each lease is counted once, at its newest position. Each row runs
+   * through functions of its own, since a start is over before the engine's compiler has made one
+   * large loop fast, and it must throw that away wherever rows of another kind begin.
+   */
   #openLeases(): void {
-    const books = this.#books;
-    const found: OpenLease[] = [];
-    const done = new Set<number>();
+    const copies: OpenLease[] = [];
     for (let row = this.#seenRows - 1; row >= 0; row--) {
       const seen = this.#seen[Math.floor(row / BLOCK_ROWS)]!;
       const at = (row % BLOCK_ROWS) * COLUMNS;
-      const id = seen[at]!;
-      const task = books.task(seen[at + 1]!);
+      const task = this.#seenTask(seen[at + 1]!);
       if (task.phase !== "open") continue;
-      const first = seen[at + 2]!;
-      const count = seen[at + 3]!;
-      const position = seen[at + 5]!;
-      const kind = seen[at + 6]!;
-      const speculative = kind === DECISION.copied || kind === DECISION.carriedCopy;
-      const isWhole =
-        kind === DECISION.carriedWhole && isUnchanged(task, first, first + count, position);
-      const open = isWhole ? count : this.#openUnder(task, id, first, first + count);
-      if ((open === 0 && !speculative) || done.has(id)) continue;
-      done.add(id);
-      const pilot = seen[at + 4]!;
-      found.push(
-        new OpenLease(id, task.terms.id, first, count, pilot, speculative, open, position),
-      );
+      const open = this.#openOf(task, seen, at);
+      if (open > 0 || isCopy(seen[at + 6]!)) this.#putOpen(seen, at, open, copies);
     }
-    this.#claimCopies(found);
-    for (let i = found.length - 1; i >= 0; i--) {
-      if (found[i]!.open > 0) books.leases.add(found[i]!);
-    }
+    this.#claimCopies(copies);
     this.#seen = [];
     this.#seenRows = 0;
     this.#openIn.clear();
     this.#readThrough.clear();
+  }
+
+  #seenTask(id: number): TaskPages {
+    if (this.#rowTask?.id !== id) this.#rowTask = this.#books.task(id);
+    return this.#rowTask;
+  }
+
+  /** How many ranges of the lease in this row are open. */
+  #openOf(task: TaskPages, seen: Float64Array, at: number): number {
+    const first = seen[at + 2]!;
+    const count = seen[at + 3]!;
+    const isWhole = seen[at + 6] === DECISION.carriedWhole;
+    if (isWhole && isUnchanged(task, first, first + count, seen[at + 5]!)) return count;
+    return this.#openUnder(task, seen[at]!, first, first + count);
+  }
+
+  #putOpen(seen: Float64Array, at: number, open: number, copies: OpenLease[]): void {
+    const { leases } = this.#books;
+    const id = seen[at]!;
+    if (leases.get(id) !== undefined) return;
+    const speculative = isCopy(seen[at + 6]!);
+    const task = seen[at + 1]! as TaskId;
+    const [first, count, pilot] = [seen[at + 2]!, seen[at + 3]!, seen[at + 4]!];
+    const lease = new OpenLease(id, task, first, count, pilot, speculative, open, seen[at + 5]!);
+    leases.addOldest(lease);
+    if (speculative) copies.push(lease);
   }
 
   /** Open ranges under the lease, which lies in [first, end). */
@@ -235,19 +249,27 @@ export class Recovery {
     }
   }
 
-  /** A flagged range's copy is the newest copy lease over it: an older one has ended there. */
-  #claimCopies(leases: readonly OpenLease[]): void {
+  /**
+   * A flagged range's copy is the newest copy lease over it: an older one has ended there. One
+   * without any range is not open.
+   */
+  #claimCopies(copies: OpenLease[]): void {
     const books = this.#books;
-    const copies = leases.filter((lease) => lease.speculative).sort((a, b) => b.id - a.id);
+    copies.sort((a, b) => b.id - a.id);
     for (const lease of copies) {
       const task = books.task(lease.task);
       for (let range = lease.first; range < lease.first + lease.count; range++) {
         if (task.copies.has(range) || !hasCopy(books, task, range)) continue;
         task.copies.set(range, lease.id);
-        lease.open++;
+        books.leases.openSome(lease, 1);
       }
+      if (lease.open === 0) books.leases.remove(lease);
     }
   }
+}
+
+function isCopy(kind: number): boolean {
+  return kind === DECISION.copied || kind === DECISION.carriedCopy;
 }
 
 /** Whether a range is run by a second lease too. */
