@@ -22,6 +22,8 @@ const TASKS_AT_ONCE = 2;
 const TRIES_MAX = 8;
 const FIRST_PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 60_000;
+/** Pilots leave by the thousand, and a look for bundles goes through all that there are. */
+const LOOK_SOON_MS = 250;
 /** Errors of a full or stalled machine: waiting helps. */
 const PASSING_CODES = new Set([
   "ENOSPC",
@@ -59,7 +61,9 @@ export class MergeCoordinator {
   readonly #running = new Map<number, Promise<void>>();
   readonly #tries = new Map<number, number>();
   #unsubscribe: () => void = () => {};
-  #deleting: Promise<unknown> = Promise.resolve();
+  #deleting: Promise<void> = Promise.resolve();
+  /** Set while something has happened by which bundles may have become disposable. */
+  #lookSoon: NodeJS.Timeout | null = null;
 
   constructor(client: EngineClient, options: MergeOptions) {
     this.#client = client;
@@ -72,16 +76,19 @@ export class MergeCoordinator {
       if (event.type === "mergeable") this.#enqueue(event.task);
       if (event.type === "failstop") this.#abort.abort();
       // A bundle is disposable only when its pilot is gone: nobody appends to it any more.
-      if (event.type === "pilot" && !event.joined) void this.deleteBundles();
+      const leaves = event.type === "pilot" && !event.joined;
+      const isCancelled = event.type === "task" && event.view.state === "cancelled";
+      if (leaves || isCancelled) this.#planLook();
     });
     for (const { task } of await this.#client.ask("mergeable", {})) this.#enqueue(task);
     await this.#sweepScratch();
-    await this.deleteBundles();
+    await this.#deleteBundles();
   }
 
   /** Takes nothing new, stops merge commands, and resolves when what runs has ended. */
   async stop(): Promise<void> {
     this.#unsubscribe();
+    if (this.#lookSoon) this.#look();
     this.#abort.abort();
     this.#waiting.clear();
     await Promise.allSettled([...this.#running.values(), this.#deleting]);
@@ -135,7 +142,7 @@ export class MergeCoordinator {
       task,
     );
     const end = await merge?.run();
-    if (end === "finished") void this.deleteBundles();
+    if (end === "finished") void this.#deleteBundles();
     if (end !== "reopened") return;
     // Ranges that were charged may have failed at once: then nothing is left to announce it.
     const left = await this.#client.ask("mergeable", {});
@@ -160,15 +167,24 @@ export class MergeCoordinator {
     await this.#client.ask("mergeFailed", { task, problem: messageOf(error) });
   }
 
-  /** Deletes the files of bundles that no task needs any more; resolves with how many. */
-  deleteBundles(): Promise<number> {
-    if (this.#options.keepBundles) return Promise.resolve(0);
-    const next = this.#deleting.then(() => this.#deleteDisposable());
-    this.#deleting = next.catch(() => undefined);
-    return next;
+  #planLook(): void {
+    this.#lookSoon ??= setTimeout(() => this.#look(), LOOK_SOON_MS).unref();
   }
 
-  async #deleteDisposable(): Promise<number> {
+  #look(): void {
+    if (this.#lookSoon) clearTimeout(this.#lookSoon);
+    this.#lookSoon = null;
+    void this.#deleteBundles();
+  }
+
+  /** Deletes the files of bundles that no task needs any more. */
+  #deleteBundles(): Promise<void> {
+    if (this.#options.keepBundles) return Promise.resolve();
+    this.#deleting = this.#deleting.then(() => this.#deleteDisposable());
+    return this.#deleting;
+  }
+
+  async #deleteDisposable(): Promise<void> {
     const gone: number[] = [];
     try {
       for (const { id, uri } of await this.#client.ask("disposable", { task: 0 })) {
@@ -178,7 +194,6 @@ export class MergeCoordinator {
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#options.log(`bundles stay (${messageOf(error)})`);
     }
-    return gone.length;
   }
 
   /** Removes what a life that was killed between `finish` and its last step left behind. */

@@ -1,6 +1,7 @@
 /** Bundles to files through the real core: what lands on disk, what goes back, what is kept. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openPool } from "../../src/broker/index.ts";
 import { MERGE_WORKER, MergeCoordinator, verifyManifest } from "../../src/merge/index.ts";
@@ -138,6 +139,70 @@ describe("a task without any output", () => {
     expect(resultText("all.jsonl")).toBe("");
     expect(await verifyManifest(view.manifest)).toMatchObject({ ok: true, covered: 1000 });
     await pilot.leave();
+  });
+});
+
+describe("pilots that leave one after the other", () => {
+  it("have their bundles looked for together", async () => {
+    let looks = 0;
+    const { client } = world.engine;
+    const coordinator = new MergeCoordinator(
+      {
+        ask: (name, ask) => {
+          if (name === "disposable") looks++;
+          return client.ask(name, ask);
+        },
+        onEvent: (listener) => client.onEvent(listener),
+      },
+      {
+        runJob: () => Promise.reject(new Error("nothing is merged")),
+        keepBundles: false,
+        log() {},
+      },
+    );
+    await coordinator.start();
+    const files = countFiles(100_000);
+    const input = { count: 100_000 };
+    const task = await submit(world, { ...LINES, name: "left", input }, files);
+    const tables = new Map([[task, tableOf(files, 1)]]);
+    const pilots = Array.from(
+      { length: 50 },
+      () => new TestPilot(world, { tables, outputOf: jsonLines }),
+    );
+    for (const pilot of pilots) {
+      await pilot.work(1, 1);
+      await pilot.leave();
+    }
+    expect(looks).toBeLessThan(10);
+    // All are gone when the task is cancelled.
+    await sleep(400);
+    const left = () => pilots.filter(({ bundlePaths }) => existsSync(bundlePaths[0]!)).length;
+    expect(left()).toBe(50);
+    await client.ask("cancel", { task });
+    await expect.poll(left, { timeout: 5_000 }).toBe(0);
+    await coordinator.stop();
+  });
+
+  it("and are still to be looked after when the engine stops have it done then", async () => {
+    await world.coordinator.start();
+    const files = countFiles(100);
+    const spec = { ...LINES, name: "last", input: { count: 100 } };
+    const task = await submit(world, spec, files);
+    const tables = new Map([[task, tableOf(files, 1)]]);
+    const pilot = new TestPilot(world, { tables, outputOf: jsonLines });
+    await pilot.work(1, 1);
+    await world.engine.client.ask("cancel", { task });
+    await sleep(400);
+    expect(existsSync(pilot.bundlePaths[0]!)).toBe(true);
+    const gone = new Promise<void>((resolve) => {
+      world.engine.client.onEvent((event) => {
+        if (event.type === "pilot" && !event.joined) resolve();
+      });
+    });
+    await pilot.leave();
+    await gone;
+    await world.coordinator.stop();
+    expect(existsSync(pilot.bundlePaths[0]!)).toBe(false);
   });
 });
 
