@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { decodePayload, encodeFrame, FrameSplitter } from "../../src/wire/index.ts";
-import { type EngineProcess, serve } from "./engine.ts";
+import { type EngineProcess, type Engines, serve } from "./engine.ts";
 import { type Figures, median } from "./figures.ts";
 import { freshDir, type Place, pinned, ROOT, residentBytesOf, SERVER_CORE } from "./machine.ts";
 
@@ -73,10 +73,7 @@ export async function storeAtRest(
   const known = rested.get(join(place.dir, name));
   if (known !== undefined) return { dir: join(place.dir, name), bytes: known };
   const dir = freshDir(place, name);
-  const engine = await serve(place, dir, { core: null });
-  await engine.submit("task", ranges, 0);
-  await engine.stop();
-  const told = await part(place, "at-rest", [dir, 1, ranges, operations]);
+  const told = await part(place, "at-rest", [dir, ranges, operations]);
   const bytes = told["bytes"] as number;
   rested.set(dir, bytes);
   return { dir, bytes };
@@ -93,7 +90,7 @@ export async function atRest(place: Place, figures: Figures, options: BooksOptio
   figures.add(`at rest, ${size} ranges: disk`, bytes / ranges, "B/range", { atMost: 0.6 });
   const what = `SIGKILL at ${size} ranges, ${operations} operations`;
   await recovery(place, figures, options, { dir, ranges, what });
-  const told = await part(place, "memory", [dir, 1], ["--expose-gc"]);
+  const told = await part(place, "memory", [dir, 1, options.quick ? 5e6 : 2e7], ["--expose-gc"]);
   figures.add(`at rest, ${size} ranges: RAM`, told["restPerRange"] as number, "B/range", {
     atMost: 10,
   });
@@ -187,12 +184,12 @@ function firstGrant(engine: EngineProcess): Promise<void> {
 
 /** Submissions of 10^8 ranges against durable submissions of one range, by turns. */
 export async function creation(
-  place: Place,
+  engines: Engines,
   figures: Figures,
   options: BooksOptions,
 ): Promise<void> {
-  const engine = await serve(place, freshDir(place, "create"));
-  try {
+  await engines.use("create", {}, async (engine) => {
+    const made: number[] = [];
     const times = new Map<number, number[]>([
       [1, []],
       [1e8, []],
@@ -200,7 +197,7 @@ export async function creation(
     for (let i = 0; i < (options.quick ? 12 : 40); i++) {
       for (const [ranges, list] of times) {
         const began = performance.now();
-        await engine.submit(`task-${ranges}-${i}`, ranges, 0);
+        made.push(await engine.submit(`task-${ranges}-${i}`, ranges, 0));
         if (i >= 2) list.push(performance.now() - began);
       }
     }
@@ -211,9 +208,8 @@ export async function creation(
     figures.add("create 10^8 ranges durably, over HTTP", large, "ms");
     figures.add("the same beyond two group commits", large - 2 * commitMs, "ms", { atMost: 5 });
     figures.add("create 10^8 ranges / create one", large / median(times.get(1) as number[]), "x");
-  } finally {
-    await engine.stop();
-  }
+    for (const task of made) await engine.cancel(task);
+  });
 }
 
 export async function giant(place: Place, figures: Figures, options: BooksOptions): Promise<void> {

@@ -7,7 +7,17 @@ import type { ChildProcess } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { AccessFile } from "../../src/base/index.ts";
-import { end, type Place, ROOT, SERVER_CORE, start, type Transport, until } from "./machine.ts";
+import {
+  end,
+  freshDir,
+  type Place,
+  pin,
+  ROOT,
+  SERVER_CORE,
+  start,
+  type Transport,
+  until,
+} from "./machine.ts";
 
 export interface EngineProcess {
   readonly pid: number;
@@ -45,8 +55,7 @@ export async function serve(
     ...(options.inline ? ["--inline"] : []),
     ...(place.transport === "tcp" ? ["--listen", "tcp://127.0.0.1:0"] : []),
   ];
-  const core = options.core === undefined ? SERVER_CORE : options.core;
-  const child = start(command, { core, env: place.environment, cwd: dir });
+  const child = start(command, { core: coreOf(options), env: place.environment, cwd: dir });
   let errors = "";
   child.stderr?.on("data", (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-4000);
@@ -73,6 +82,10 @@ export async function serve(
   };
 }
 
+function coreOf({ core }: ServeOptions): number | null {
+  return core === undefined ? SERVER_CORE : core;
+}
+
 /** Where heart-load connects, written as it wants it: `tcp:HOST:PORT` or `unix:/PATH`. */
 function addressOf(transport: Transport, { pilots }: AccessFile): string {
   const address = pilots.find((one) => one.startsWith(`${transport}:`));
@@ -81,13 +94,53 @@ function addressOf(transport: Transport, { pilots }: AccessFile): string {
 }
 
 /**
- * The tasks that every throughput run works on; the first one has all the ranges it can eat. What
- * an earlier run left in pieces is no part of the next one: `before` is cancelled.
+ * Engines for the sections. A long run gives each one an engine of its own; a short look has no time
+ * for a start each, nor for making each of them warm: its sections share the first one.
  */
-export async function submitStandardTasks(
-  engine: EngineProcess,
-  before: readonly number[] = [],
-): Promise<number[]> {
+export class Engines {
+  readonly #place: Place;
+  readonly #isShared: boolean;
+  #shared: EngineProcess | null = null;
+
+  constructor(place: Place, isShared: boolean) {
+    this.#place = place;
+    this.#isShared = isShared;
+  }
+
+  async use<Result>(
+    name: string,
+    options: ServeOptions,
+    work: (engine: EngineProcess) => Promise<Result>,
+  ): Promise<Result> {
+    if (this.#isShared) return await work(await this.#sharedOne(options));
+    const engine = await serve(this.#place, freshDir(this.#place, name), options);
+    try {
+      return await work(engine);
+    } finally {
+      await engine.stop();
+    }
+  }
+
+  async #sharedOne(options: ServeOptions): Promise<EngineProcess> {
+    this.#shared ??= await serve(this.#place, freshDir(this.#place, "engine"), options);
+    pin(this.#shared.pid, coreOf(options));
+    return this.#shared;
+  }
+
+  async close(): Promise<void> {
+    await this.#shared?.stop();
+  }
+}
+
+/** By engine: what the run before worked on. */
+const standardTasks = new WeakMap<EngineProcess, number[]>();
+
+/**
+ * The tasks that every throughput run works on; the first one has all the ranges it can eat. What
+ * an earlier run left in pieces is no part of the next one: its tasks are cancelled.
+ */
+export async function submitStandardTasks(engine: EngineProcess): Promise<void> {
+  const before = standardTasks.get(engine) ?? [];
   for (const task of before) await engine.cancel(task);
   const tasks: number[] = [];
   for (const [name, priority] of [
@@ -97,7 +150,7 @@ export async function submitStandardTasks(
   ] as const) {
     tasks.push(await engine.submit(`${name}-${before[0] ?? 0}`, 1e9, priority));
   }
-  return tasks;
+  standardTasks.set(engine, tasks);
 }
 
 async function submit(

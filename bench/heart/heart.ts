@@ -1,10 +1,11 @@
 /** The sections of the bench in the order of their importance, and their common report. */
 import { atRest, creation, giant, groupCommits } from "./books.ts";
+import { Engines } from "./engine.ts";
 import { type Figure, Figures, figureLine } from "./figures.ts";
 import { describeMachine, openPlace, type Place, type Transport } from "./machine.ts";
 import { PeerMissing } from "./peers.ts";
 import { idleSessions, trace } from "./sessions.ts";
-import { throughput } from "./throughput.ts";
+import { type Peers, throughput } from "./throughput.ts";
 import { againstJson, arrowExport, wire } from "./wire.ts";
 
 export interface HeartOptions {
@@ -15,7 +16,7 @@ export interface HeartOptions {
   readonly dir: string | null;
   /** Only sections whose name has this in it. */
   readonly only: string | null;
-  readonly withPeers: boolean;
+  readonly peers: Peers;
   readonly inline: boolean;
   readonly transport: Transport;
   readonly print: (line: string) => void;
@@ -51,9 +52,10 @@ export async function runHeart(
   const figures = new Figures((figure) => options.print(figureLine(figure)));
   const rounds = options.rounds ?? (options.quick ? 1 : 5);
   const place = openPlace(options.modelledFlushUs, options.dir, options.transport);
+  const engines = new Engines(place, options.quick);
   let exitCode = 0;
   try {
-    for (const section of sectionsOf(place, figures, options, rounds)) {
+    for (const section of sectionsOf(place, figures, engines, options, rounds)) {
       if (options.only !== null && !section.name.includes(options.only)) continue;
       options.log(section.name);
       try {
@@ -64,6 +66,7 @@ export async function runHeart(
       }
     }
   } finally {
+    await engines.close();
     place.close();
   }
   if (exitCode === 0 && figures.missed.length > 0) exitCode = EXIT_MISSED;
@@ -91,25 +94,27 @@ function told(error: unknown, options: HeartOptions): number {
 function sectionsOf(
   place: Place,
   figures: Figures,
+  engines: Engines,
   options: HeartOptions,
   rounds: number,
 ): Section[] {
-  const { quick, withPeers, inline, log } = options;
+  const { quick, peers, inline, log } = options;
   // 1 024 pilots take half a second to join and to get into step.
   const timing = quick ? { seconds: 0.5, warmSeconds: 0.5 } : { seconds: 2, warmSeconds: 1 };
   return [
     {
       name: "throughput",
-      run: () => throughput(place, figures, { rounds, quick, withPeers, inline, log, ...timing }),
+      run: () =>
+        throughput(place, figures, engines, { rounds, quick, peers, inline, log, ...timing }),
     },
     { name: "group commit", run: () => groupCommits(place, figures, { quick, log }) },
     { name: "at rest", run: () => atRest(place, figures, { quick, log }) },
-    { name: "creation", run: () => creation(place, figures, { quick, log }) },
+    { name: "creation", run: () => creation(engines, figures, { quick, log }) },
     { name: "wire", run: () => wire(place, figures, { quick, log }) },
     { name: "json", run: () => againstJson(place, figures, { quick, log }) },
     { name: "arrow", run: () => arrowExport(place, figures, { quick, log }) },
     { name: "giant", run: () => giant(place, figures, { quick, log }) },
-    { name: "idle sessions", run: () => idleSessions(place, figures, { quick, log }) },
-    { name: "trace", run: () => trace(place, figures, { quick, log }) },
+    { name: "idle sessions", run: () => idleSessions(place, figures, engines, { quick, log }) },
+    { name: "trace", run: () => trace(place, figures, engines, { quick, log }) },
   ];
 }

@@ -58,7 +58,9 @@ function buildPrograms(): string {
     "-DJUMBO_BUILD_TESTS=OFF",
     "-DCMAKE_BUILD_TYPE=Release",
   ];
-  execFileSync("cmake", ["-S", join(ROOT, "native"), "-B", build, ...options], quiet);
+  if (!existsSync(join(build, "CMakeCache.txt"))) {
+    execFileSync("cmake", ["-S", join(ROOT, "native"), "-B", build, ...options], quiet);
+  }
   const targets = ["heart-load", "heart-echo", "heart-flush", "modelled-flush"];
   execFileSync("cmake", ["--build", build, "--target", ...targets], quiet);
   return join(build, "bench");
@@ -71,12 +73,23 @@ export function freshDir(place: Place, name: string): string {
   return dir;
 }
 
+const TASKSET = "/usr/bin/taskset";
+
+function canPin(): boolean {
+  return availableParallelism() >= 2 && existsSync(TASKSET);
+}
+
 /** The command, on one core where the machine has two or more. */
 export function pinned(core: number | null, command: readonly string[]): string[] {
-  if (core === null || availableParallelism() < 2 || !existsSync("/usr/bin/taskset")) {
-    return [...command];
-  }
-  return ["/usr/bin/taskset", "-c", String(core), ...command];
+  if (core === null || !canPin()) return [...command];
+  return [TASKSET, "-c", String(core), ...command];
+}
+
+/** Moves a running process, with all of its threads; null: to all cores. */
+export function pin(pid: number, core: number | null): void {
+  if (!canPin()) return;
+  const cores = core === null ? `0-${cpus().length - 1}` : String(core);
+  execFileSync(TASKSET, ["-a", "-c", "-p", cores, String(pid)], { stdio: "ignore" });
 }
 
 export interface RunOptions {

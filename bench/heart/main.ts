@@ -2,10 +2,11 @@
  * npm run bench:heart: what the core does, against peers and floors of the same run.
  *
  *   npm run bench:heart [-- --quick] [--json FILE] [--modelled-flush US] [--rounds N] [--dir DIR]
- *                       [--only WORD] [--no-peers] [--inline] [--tcp]
+ *                       [--only WORD] [--no-peers | --installed-peers] [--inline] [--tcp]
  *
  * Pilots and peers come over unix sockets; with --tcp over loopback TCP, all alike.
- * Exit code 1 if a goal is missed, 3 if a peer could not be started. Every comparison is a ratio of
+ * Exit code 1 if a goal is missed, 3 if a peer could not be started (without it everything else is
+ * measured; --installed-peers takes those that are there). Every comparison is a ratio of
  * contenders that ran within the same seconds; figures of different runs say nothing of each other.
  */
 import { writeFileSync } from "node:fs";
@@ -21,6 +22,7 @@ const config = {
     dir: { type: "string" },
     only: { type: "string" },
     "no-peers": { type: "boolean", default: false },
+    "installed-peers": { type: "boolean", default: false },
     inline: { type: "boolean", default: false },
     tcp: { type: "boolean", default: false },
   },
@@ -32,7 +34,7 @@ const { report, exitCode } = await runHeart({
   modelledFlushUs: values["modelled-flush"] === undefined ? null : Number(values["modelled-flush"]),
   dir: values.dir ?? null,
   only: values.only ?? null,
-  withPeers: !values["no-peers"],
+  peers: values["no-peers"] ? "none" : values["installed-peers"] ? "installed" : "all",
   inline: values.inline,
   transport: values.tcp ? "tcp" : "unix",
   print: (line) => process.stdout.write(`${line}\n`),

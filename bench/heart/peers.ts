@@ -34,7 +34,7 @@ export interface Peer {
 
 // -- Redis ---------------------------------------------------------------------------------------
 
-const ENTRIES_PER_FILL = 100_000;
+const ENTRIES_PER_FILL = 50_000;
 
 export async function startRedis(place: Place): Promise<Peer> {
   const program = "/usr/bin/redis-server";
@@ -56,48 +56,56 @@ export async function startRedis(place: Place): Promise<Peer> {
     if (child.exitCode !== null) throw new PeerMissing("redis-server could not be started");
     return existsSync(socket);
   });
+  const stream = new Stream(socket);
   return {
     name: "Redis Streams",
-    measure: (batch, seconds) => measureRedis(place, { socket, connect }, batch, seconds),
+    measure: (batch, seconds) => stream.measure(place, connect, batch, seconds),
     stop: () => end(child),
   };
 }
 
-let redisBest = 300_000;
+/** A stream that is filled as far as it must be, and read from its begin by each measurement. */
+class Stream {
+  readonly #socket: string;
+  /** Ranges a second that it may have to last for. */
+  #most = 300_000;
+  #fills = 0;
 
-async function measureRedis(
-  place: Place,
-  redis: { readonly socket: string; readonly connect: string },
-  batch: number,
-  seconds: number,
-): Promise<number> {
-  const warmSeconds = 0.3;
-  const wanted = (seconds + warmSeconds) * Math.min(redisBest, 30_000 * batch) * 1.5 + 64 * batch;
-  await fillStream(redis.socket, Math.ceil(wanted / ENTRIES_PER_FILL));
-  const result = await load(place, {
-    contender: "redis",
-    connect: redis.connect,
-    clients: 64,
-    batch,
-    warmSeconds,
-    seconds,
-  });
-  redisBest = Math.max(redisBest, result.rangesPerSecond * 1.2);
-  return result.rangesPerSecond;
-}
-
-/** A new stream of short explicit ids; flushed once, at the end. */
-async function fillStream(socket: string, fills: number): Promise<void> {
-  const lua =
-    "for i=1,tonumber(ARGV[2]) do " +
-    "redis.call('XADD',KEYS[1],(ARGV[1]*ARGV[2]+i)..'-0','r',ARGV[1]*ARGV[2]+i) end";
-  await redis(socket, ["CONFIG", "SET", "appendfsync", "no"]);
-  await redis(socket, ["DEL", "ranges"]);
-  for (let i = 0; i < fills; i++) {
-    await redis(socket, ["EVAL", lua, "1", "ranges", String(i), String(ENTRIES_PER_FILL)]);
+  constructor(socket: string) {
+    this.#socket = socket;
   }
-  await redis(socket, ["XGROUP", "CREATE", "ranges", "pilots", "0"]);
-  await redis(socket, ["CONFIG", "SET", "appendfsync", "always"]);
+
+  async measure(place: Place, connect: string, batch: number, seconds: number): Promise<number> {
+    const warmSeconds = 0.3;
+    const perSecond = Math.min(this.#most, 60_000 * batch);
+    await this.#ready((seconds + warmSeconds) * perSecond * 1.25 + 64 * batch);
+    const result = await load(place, {
+      contender: "redis",
+      connect,
+      clients: 64,
+      batch,
+      warmSeconds,
+      seconds,
+    });
+    this.#most = Math.max(this.#most, result.rangesPerSecond * 1.2);
+    return result.rangesPerSecond;
+  }
+
+  /** Short explicit ids; flushed once, at the end. The consumer group is new. */
+  async #ready(entries: number): Promise<void> {
+    const lua =
+      "for i=1,tonumber(ARGV[2]) do " +
+      "redis.call('XADD',KEYS[1],(ARGV[1]*ARGV[2]+i)..'-0','r',ARGV[1]*ARGV[2]+i) end";
+    const socket = this.#socket;
+    await redis(socket, ["CONFIG", "SET", "appendfsync", "no"]);
+    for (; this.#fills * ENTRIES_PER_FILL < entries; this.#fills++) {
+      const size = String(ENTRIES_PER_FILL);
+      await redis(socket, ["EVAL", lua, "1", "ranges", String(this.#fills), size]);
+    }
+    await redis(socket, ["XGROUP", "DESTROY", "ranges", "pilots"]);
+    await redis(socket, ["XGROUP", "CREATE", "ranges", "pilots", "0"]);
+    await redis(socket, ["CONFIG", "SET", "appendfsync", "always"]);
+  }
 }
 
 /** One command; rejects on an error reply. */
@@ -130,6 +138,7 @@ const SETTINGS = {
 /** Far more than a run takes. */
 const ROWS = 3_000_000;
 const ROWS_QUICK = 100_000;
+const ROWS_QUICK_EACH = 25_000;
 
 export async function startPostgres(place: Place, quick: boolean): Promise<Peer> {
   const bin = postgresPrograms();
@@ -140,7 +149,8 @@ export async function startPostgres(place: Place, quick: boolean): Promise<Peer>
   const port = await freePort();
   const env = place.environment;
   const initdb = [join(bin, "initdb"), "-D", data, "-A", "trust", "-U", "bench", "-N"];
-  await run(initdb, { core: SERVER_CORE, user, cwd: dir });
+  // Beside the engine's start, which has the servers' core.
+  await run(initdb, { core: LOAD_CORE, user, cwd: dir });
   const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const child = start(
     [join(bin, "postgres"), "-D", data, "-k", sockets, "-p", String(port), ...settings],
@@ -163,7 +173,7 @@ export async function startPostgres(place: Place, quick: boolean): Promise<Peer>
   return {
     name: "PostgreSQL",
     measure: async (batch, seconds) => {
-      const fill = fillOf(quick ? ROWS_QUICK : ROWS);
+      const fill = fillOf(quick ? Math.min(ROWS_QUICK, ROWS_QUICK_EACH * batch) : ROWS);
       let best = quick ? CLIENTS_QUICK : clients.get(batch);
       if (best === undefined) {
         await query(parts, fill);

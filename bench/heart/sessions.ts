@@ -1,8 +1,8 @@
 /** Figures of many sessions: 10 000 idle ones beside busy ones, and the trace of 440 000 slots. */
-import { serve, submitStandardTasks } from "./engine.ts";
+import { type Engines, submitStandardTasks } from "./engine.ts";
 import type { Figures } from "./figures.ts";
 import { load } from "./load.ts";
-import { cpuSecondsOf, freshDir, type Place, residentBytesOf, sleep } from "./machine.ts";
+import { cpuSecondsOf, type Place, residentBytesOf, sleep } from "./machine.ts";
 
 export interface SessionsOptions {
   readonly quick: boolean;
@@ -14,21 +14,21 @@ const IDLE = 10_000;
 export async function idleSessions(
   place: Place,
   figures: Figures,
+  engines: Engines,
   options: SessionsOptions,
 ): Promise<void> {
-  const engine = await serve(place, freshDir(place, "idle"));
-  try {
+  await engines.use("idle", {}, async (engine) => {
     await submitStandardTasks(engine);
     const busy = {
       contender: "jumbo" as const,
       connect: engine.connect,
       key: engine.key,
-      ...{ clients: 64, batch: 1, seconds: options.quick ? 0.7 : 6 },
+      ...{ clients: 64, batch: 1, seconds: options.quick ? 0.6 : 6 },
     };
-    const alone = await load(place, { ...busy, warmSeconds: options.quick ? 1 : 1.5 });
+    const alone = await load(place, { ...busy, warmSeconds: options.quick ? 0.5 : 1.5 });
     const before = residentBytesOf(engine.pid);
-    const running = load(place, { ...busy, warmSeconds: options.quick ? 2.3 : 3, idle: IDLE });
-    await sleep((options.quick ? 2.6 : 7) * 1000);
+    const running = load(place, { ...busy, warmSeconds: options.quick ? 2 : 3, idle: IDLE });
+    await sleep((options.quick ? 2.2 : 7) * 1000);
     const after = residentBytesOf(engine.pid);
     const crowded = await running;
     figures.add("64 busy pilots alone: p99", alone.p99Ms, "ms");
@@ -36,9 +36,7 @@ export async function idleSessions(
       atMost: 2,
     });
     figures.add("an idle session: RSS", (after - before) / IDLE / 1000, "kB", { atMost: 20 });
-  } finally {
-    await engine.stop();
-  }
+  });
 }
 
 const SLOTS = 440_000;
@@ -48,10 +46,10 @@ const SLOTS_PER_PILOT = 128;
 export async function trace(
   place: Place,
   figures: Figures,
+  engines: Engines,
   options: SessionsOptions,
 ): Promise<void> {
-  const engine = await serve(place, freshDir(place, "trace"), { core: null });
-  try {
+  await engines.use("trace", { core: null }, async (engine) => {
     await submitStandardTasks(engine);
     const clients = Math.ceil(SLOTS / SLOTS_PER_PILOT);
     const cpuBefore = cpuSecondsOf(engine.pid);
@@ -72,7 +70,5 @@ export async function trace(
       atMost: 1.25,
     });
     figures.add(`${name}: engine CPU`, (cpuSecondsOf(engine.pid) - cpuBefore) / wall, "cores");
-  } finally {
-    await engine.stop();
-  }
+  });
 }

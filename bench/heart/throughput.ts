@@ -4,33 +4,35 @@
  * are of one round, and the median over the rounds counts.
  */
 import { join } from "node:path";
-import { type EngineProcess, serve, submitStandardTasks } from "./engine.ts";
+import { type EngineProcess, type Engines, submitStandardTasks } from "./engine.ts";
 import { type Figures, median } from "./figures.ts";
 import { type LoadResult, load } from "./load.ts";
-import { end, freePort, freshDir, type Place, run, SERVER_CORE, start } from "./machine.ts";
-import { type Peer, startPostgres, startRedis } from "./peers.ts";
+import { end, freePort, type Place, run, SERVER_CORE, start } from "./machine.ts";
+import { type Peer, PeerMissing, startPostgres, startRedis } from "./peers.ts";
+
+/** Compare with all peers, with those that are installed, or with none. */
+export type Peers = "all" | "installed" | "none";
 
 export interface ThroughputOptions {
   readonly rounds: number;
   readonly seconds: number;
   readonly warmSeconds: number;
   readonly quick: boolean;
-  readonly withPeers: boolean;
+  readonly peers: Peers;
   readonly inline: boolean;
   readonly log: (line: string) => void;
 }
 
+/** The finest comes late, when a short look's engine is warm too. */
 const CASES = [
-  { name: "B=1", batch: 1, scatter: false, redis: 1.4, postgres: 7 },
-  { name: "B=16", batch: 16, scatter: false, redis: 2.5, postgres: 12 },
   { name: "B=256 contiguous", batch: 256, scatter: false, redis: 20, postgres: null },
+  { name: "B=16", batch: 16, scatter: false, redis: 2.5, postgres: 12 },
+  { name: "B=1", batch: 1, scatter: false, redis: 1.4, postgres: 7 },
   { name: "B=256 scattered singles", batch: 256, scatter: true, redis: 5, postgres: null },
 ] as const;
 
 interface Contenders {
   readonly engine: EngineProcess;
-  /** Untouched tasks for what runs next. */
-  readonly fresh: () => Promise<void>;
   readonly redis: Peer | null;
   readonly postgres: Peer | null;
   readonly echo: string;
@@ -39,41 +41,75 @@ interface Contenders {
 export async function throughput(
   place: Place,
   figures: Figures,
+  engines: Engines,
   options: ThroughputOptions,
 ): Promise<void> {
   const closers: (() => Promise<void>)[] = [];
+  // Beside the engine, which takes as long to start.
+  const starting = startPeers(place, options, closers);
+  starting.catch(() => {});
   try {
-    const dir = freshDir(place, "engine");
-    const engine = await serve(place, dir, { inline: options.inline });
-    closers.push(() => engine.stop());
-    let tasks = await submitStandardTasks(engine);
-    const fresh = async () => {
-      tasks = await submitStandardTasks(engine, tasks);
-    };
-    const redis = options.withPeers ? await startRedis(place) : null;
-    if (redis) closers.push(() => redis.stop());
-    const postgres = options.withPeers ? await startPostgres(place, options.quick) : null;
-    if (postgres) closers.push(() => postgres.stop());
-    const echo = await startEcho(place, closers);
-    const contenders = { engine, fresh, redis, postgres, echo };
-    // Compiled and warm before the first round counts.
-    for (const clients of [64, 1024]) {
-      await load(place, {
-        contender: "jumbo",
-        connect: engine.connect,
-        key: engine.key,
-        ...{ clients, batch: 1, warmSeconds: 0, seconds: options.quick ? 0.8 : 2 },
-      });
-    }
-    const table = new Table();
-    for (let round = 0; round < options.rounds; round++) {
-      options.log(`round ${round + 1} of ${options.rounds}`);
-      await oneRound(place, contenders, options, table);
-    }
-    table.tell(figures, options);
+    await engines.use("engine", { inline: options.inline }, async (engine) => {
+      const { redis, postgres, missing } = await starting;
+      await submitStandardTasks(engine);
+      const echo = await startEcho(place, closers);
+      const contenders = { engine, redis, postgres, echo };
+      // Compiled and warm before the first round counts.
+      for (const clients of [64, 1024]) {
+        await load(place, {
+          contender: "jumbo",
+          connect: engine.connect,
+          key: engine.key,
+          ...{ clients, batch: 1, warmSeconds: 0, seconds: options.quick ? 0.8 : 2 },
+        });
+      }
+      const table = new Table();
+      for (let round = 0; round < options.rounds; round++) {
+        options.log(`round ${round + 1} of ${options.rounds}`);
+        await oneRound(place, contenders, options, table);
+      }
+      table.tell(figures, contenders);
+      // Last: what could be measured without them is told all the same.
+      if (missing.length > 0 && options.peers === "all") {
+        throw new PeerMissing(missing.join(", "));
+      }
+    });
   } finally {
+    await starting.catch(() => {});
     for (const close of closers.reverse()) await close();
   }
+}
+
+interface StartedPeers {
+  readonly redis: Peer | null;
+  readonly postgres: Peer | null;
+  /** Why one is not there. */
+  readonly missing: readonly string[];
+}
+
+async function startPeers(
+  place: Place,
+  { peers, quick }: ThroughputOptions,
+  closers: (() => Promise<void>)[],
+): Promise<StartedPeers> {
+  const missing: string[] = [];
+  const started = async (start: () => Promise<Peer>): Promise<Peer | null> => {
+    if (peers === "none") return null;
+    try {
+      const peer = await start();
+      closers.push(() => peer.stop());
+      return peer;
+    } catch (error) {
+      if (!(error instanceof PeerMissing)) throw error;
+      missing.push(error.message);
+      return null;
+    }
+  };
+  const [redis, postgres] = await Promise.all([
+    started(() => startRedis(place)),
+    started(() => startPostgres(place, quick)),
+  ]);
+  return { redis, postgres, missing };
 }
 
 async function startEcho(place: Place, closers: (() => Promise<void>)[]): Promise<string> {
@@ -107,17 +143,19 @@ class Table {
     return median(this.of(above).map((value, round) => value / (divisors[round] as number)));
   }
 
-  tell(figures: Figures, { withPeers }: ThroughputOptions): void {
+  tell(figures: Figures, peers: Pick<Contenders, "redis" | "postgres">): void {
     for (const { name, redis, postgres } of CASES) {
       figures.add(`64 pilots, ${name}: durable ranges`, median(this.of(name)), "1/s");
-      if (!withPeers) continue;
       const over = (peer: string) => this.ratio(name, `${name} ${peer}`);
-      figures.add(`64 pilots, ${name}: / Redis Streams, AOF always`, over("redis"), "x", {
-        atLeast: redis,
-      });
-      if (postgres === null) continue;
-      const goal = { atLeast: postgres };
-      figures.add(`64 pilots, ${name}: / PostgreSQL SKIP LOCKED`, over("postgres"), "x", goal);
+      if (peers.redis) {
+        figures.add(`64 pilots, ${name}: / Redis Streams, AOF always`, over("redis"), "x", {
+          atLeast: redis,
+        });
+      }
+      if (peers.postgres && postgres !== null) {
+        const goal = { atLeast: postgres };
+        figures.add(`64 pilots, ${name}: / PostgreSQL SKIP LOCKED`, over("postgres"), "x", goal);
+      }
     }
     const many = median(this.of("many"));
     figures.add("1 024 pilots, B=1: durable exchanges", many, "1/s");
@@ -140,10 +178,10 @@ async function oneRound(
   options: ThroughputOptions,
   table: Table,
 ): Promise<void> {
-  const { engine, fresh, redis, postgres, echo } = contenders;
+  const { engine, redis, postgres, echo } = contenders;
   const { seconds, warmSeconds } = options;
   const jumbo = async (clients: number, batch: number, scatter: boolean): Promise<LoadResult> => {
-    await fresh();
+    await submitStandardTasks(engine);
     return load(place, {
       contender: "jumbo",
       connect: engine.connect,
@@ -178,10 +216,13 @@ async function oneRound(
     ...{ clients: 1024, batch: 1, warmSeconds: 0.2, seconds: Math.min(1, seconds) },
   });
   table.put("echo", echoed.exchangesPerSecond);
-  const flush = await run([join(place.programs, "heart-flush"), join(place.dir, "floor"), "0.5"], {
-    core: SERVER_CORE,
-    env: place.environment,
-  });
+  const flush = await run(
+    [join(place.programs, "heart-flush"), join(place.dir, "floor"), String(Math.min(0.5, seconds))],
+    {
+      core: SERVER_CORE,
+      env: place.environment,
+    },
+  );
   table.put("flush", (JSON.parse(flush) as { p50Ms: number }).p50Ms);
   table.put("one p50", (await jumbo(1, 1, false)).p50Ms);
 }

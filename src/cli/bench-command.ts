@@ -8,8 +8,6 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { EXIT, JumboError } from "../base/index.ts";
 
-const PEERS = ["/usr/bin/redis-server", "/usr/lib/postgresql"];
-
 export function registerBenchCommand(jumbo: Command): void {
   jumbo
     .command("bench")
@@ -37,8 +35,8 @@ async function bench(flags: Record<string, string | boolean>): Promise<number> {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     return value === true ? [flag] : [flag, String(value)];
   });
-  if (!PEERS.every((path) => existsSync(path))) words.push("--no-peers");
-  const child = spawn(process.execPath, [script, ...words], { stdio: "inherit" });
+  const all = [script, "--installed-peers", ...words];
+  const child = spawn(process.execPath, all, { stdio: "inherit" });
   return new Promise((resolve) => {
     child.on("close", (code) => resolve(code ?? EXIT.interrupted));
   });

@@ -1,6 +1,6 @@
 /**
- * at-rest.ts DIR TASK RANGES OPERATIONS: brings the task of the store in DIR to rest, writes every
- * page back, puts that many journal operations behind the checkpoint, and dies by SIGKILL.
+ * at-rest.ts DIR RANGES OPERATIONS: brings a task in a new store in DIR to rest, writes every page
+ * back, puts that many journal operations behind the checkpoint, and dies by SIGKILL.
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -8,8 +8,8 @@ import type { TaskId } from "../../../src/base/index.ts";
 import type { Lease } from "../../../src/ledger/index.ts";
 import { Books, bringToRest, dice, NOBODY, tell } from "./books.ts";
 
-const [, , dir, taskText, rangesText, operationsText] = process.argv as string[];
-const task = Number(taskText) as TaskId;
+const [, , dir, rangesText, operationsText] = process.argv as string[];
+const task = 1 as TaskId;
 const ranges = Number(rangesText);
 const operations = Number(operationsText);
 const storePath = join(dir as string, "store");
@@ -17,6 +17,7 @@ const OPEN_LEASES = 2_000;
 const GROUP = 64;
 
 const books = await Books.open(storePath, 0);
+await books.submit(ranges);
 await bringToRest(books, task, ranges);
 const bytes = statSync(join(storePath, "store.mdb")).size;
 const { ledger, pilot, bundle } = books;

@@ -1,5 +1,5 @@
 /**
- * memory.ts DIR TASK: RAM of a recovered task, and of a finished one.
+ * memory.ts DIR TASK RANGES: RAM of a recovered task, and of a finished one of so many ranges.
  *
  * Both are differences of the resident set in one process after garbage collections (run with
  * --expose-gc), so that the machine of Node itself does not count.
@@ -9,9 +9,9 @@ import type { TaskId } from "../../../src/base/index.ts";
 import { Ledger } from "../../../src/ledger/index.ts";
 import { Books, NOBODY, tell } from "./books.ts";
 
-const [, , dir, taskText] = process.argv as string[];
+const [, , dir, taskText, finishedText] = process.argv as string[];
 const task = Number(taskText) as TaskId;
-const FINISHED = 20_000_000;
+const finishedRanges = Number(finishedText);
 
 function usedBytes(): number {
   for (let i = 0; i < 4; i++) (globalThis as { gc?: () => void }).gc?.();
@@ -32,8 +32,8 @@ const untouched = ledgerOf(1e8);
 const untouchedBytes = usedBytes() - before;
 if (untouched.counts(1 as TaskId).ready !== 1e8) throw new Error("an untouched task is ready");
 
-const finished = ledgerOf(FINISHED);
-for (let first = 0; first < FINISHED; first += 16) {
+const finished = ledgerOf(finishedRanges);
+for (let first = 0; first < finishedRanges; first += 16) {
   const { id } = finished.grant(1 as TaskId, first, 16, 1 as never);
   finished.done(1 as never, id, 1 as TaskId, first, 16, 1 as never, NOBODY);
   if (first % 65_536 === 0) finished.takeJournal();
