@@ -13,7 +13,7 @@ import { STATE } from "../ledger/index.ts";
 import { type CopyCandidate, SLOW_FROM } from "../shape/index.ts";
 import { OUTCOME, type Report, singleSpan } from "../wire/index.ts";
 import type { Conversations } from "./conversations.ts";
-import type { OpenTask } from "./granter.ts";
+import type { OpenTask } from "./open-tasks.ts";
 import type { CoreParts } from "./parts.ts";
 import { coresMax, type Session, secondsLeftOf } from "./session.ts";
 

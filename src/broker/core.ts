@@ -162,6 +162,7 @@ export class Core {
     for (const change of effects.changed) this.#reportedChange(change);
     effects.changed.length = 0;
     if (effects.readyArrived) {
+      this.#parts.granter.open.lookAgain();
       this.#lifecycle.settle(effects.tasks);
       this.#conversations.feedParked();
     }
@@ -174,6 +175,8 @@ export class Core {
 
   tick(): void {
     const nowMs = this.#parts.world.clock.monotonicMs();
+    // Whatever made ranges ready without a word is found now.
+    this.#parts.granter.open.lookAgain();
     this.#conversations.tick();
     this.#commands.tick(nowMs);
     this.#lifecycle.sample(nowMs);

@@ -12,7 +12,7 @@ import {
 } from "../base/index.ts";
 import { countRuleFor } from "../formats/index.ts";
 import { type Ledger, STATE } from "../ledger/index.ts";
-import type { GrantPlan, PilotSight, Shaper, TaskSight } from "../shape/index.ts";
+import type { GrantPlan, PilotSight, Shaper } from "../shape/index.ts";
 import type { FileRow } from "../store/index.ts";
 import { hintOf, payloadSeed } from "../task/index.ts";
 import {
@@ -25,6 +25,7 @@ import {
 } from "../wire/index.ts";
 import type { TaskEntry } from "./book.ts";
 import { chanceOf } from "./ledger-reads.ts";
+import { type OpenTask, OpenTasks } from "./open-tasks.ts";
 import { coresMax, maySee, type Session, secondsLeftOf } from "./session.ts";
 
 /** Reads byte bounds of events; the engine reads them from index files, the simulator has none. */
@@ -33,11 +34,6 @@ export interface InputSource {
   bounds(file: FileRow, firstEvent: number, events: number): Float64Array;
   /** "" if the file is as it was scanned, else what changed. May answer from a recent look. */
   changed(file: FileRow): string;
-}
-
-export interface OpenTask extends TaskSight {
-  readonly entry: TaskEntry;
-  readonly needsOffsets: boolean;
 }
 
 /** From a completion at the pilot to the start of its replacement: exchange, grant, spawn. */
@@ -56,8 +52,7 @@ const FILE_BYTES_PER_GRANT_MAX = 2 * 1024 ** 2;
 const EVENTS_READ_WHOLE_MAX = 64;
 
 export class Granter {
-  /** Tasks that may still have ready ranges, in order of number. */
-  readonly open = new Map<number, OpenTask>();
+  readonly open = new OpenTasks();
   /** True while the store's disk is nearly full: what is leased may still be reported. */
   paused = false;
   readonly #ledger: Ledger;
@@ -66,7 +61,6 @@ export class Granter {
   readonly #clock: Clock;
   readonly #onChangedFile: (entry: TaskEntry, file: FileRow, what: string) => void;
   readonly #weightsOf: (task: number) => Float32Array | null;
-  #sights: OpenTask[] = [];
 
   constructor(parts: {
     ledger: Ledger;
@@ -95,7 +89,7 @@ export class Granter {
     if (weights !== null) this.#shaper.setWeights(id, weights, this.#isReady(id));
     const readsBytes = command.some((word) => /\{(slice|offset|bytes)\}/.test(word));
     const counts = this.#ledger.openCounts(id as TaskId);
-    this.open.set(id, {
+    this.open.add({
       entry,
       task: id,
       owner: spec.owner,
@@ -116,17 +110,10 @@ export class Granter {
     this.open.delete(task);
   }
 
-  /** Open tasks that have ready ranges this pilot can run, with live counts. */
-  sightsFor(session: Session): readonly OpenTask[] {
-    const sights = this.#sights;
-    let count = 0;
-    const cores = coresMax(session);
-    for (const task of this.open.values()) {
-      if (!maySee(session, task.owner)) continue;
-      if (task.ready > 0 && (cores === 0 || task.coresPerSlot <= cores)) sights[count++] = task;
-    }
-    if (sights.length !== count) sights.length = count;
-    return sights;
+  /** All open tasks that have ready ranges this pilot can run, with live counts. */
+  sightsFor(session: Session): OpenTask[] {
+    const fits = fitsOf(session);
+    return [...this.open.values()].filter((task) => task.ready > 0 && fits(task));
   }
 
   sightOf(session: Session, nowMs = this.#clock.monotonicMs()): PilotSight {
@@ -150,11 +137,24 @@ export class Granter {
   /** Leases what the shaper allots to this pilot now; its want shrinks by what it gets. */
   grant(session: Session, nowMs: number): GrantBody {
     if (session.want <= 0 || session.draining || this.paused) return EMPTY;
-    const tasks = this.sightsFor(session);
-    if (tasks.length === 0) return EMPTY;
-    const plans = this.#shaper.plan(this.sightOf(session, nowMs), tasks, nowMs);
-    if (plans.length === 0) return EMPTY;
-    const body: MutableBody = { spans: [], tasks: [], files: [], offsets: [], fileBytes: 0 };
+    const fits = fitsOf(session);
+    this.open.begin();
+    let body: MutableBody | null = null;
+    for (;;) {
+      const tasks = this.open.next(session.want, fits);
+      if (tasks.length === 0) break;
+      const pilot = this.sightOf(session, nowMs);
+      const plans = this.#shaper.plan(pilot, tasks, nowMs);
+      if (plans.length > 0) {
+        body ??= { spans: [], tasks: [], files: [], offsets: [], fileBytes: 0 };
+        this.#leaseAll(session, plans, body);
+      }
+      if (!this.#shaper.nothingFitted || session.want <= 0) break;
+    }
+    return body ?? EMPTY;
+  }
+
+  #leaseAll(session: Session, plans: readonly GrantPlan[], body: MutableBody): void {
     for (const plan of plans) {
       const open = this.open.get(plan.task);
       assert(open, "the shaper planned task %, which is not open", plan.task);
@@ -166,7 +166,6 @@ export class Granter {
       }
       session.want -= leased;
     }
-    return body;
   }
 
   #lease(
@@ -445,4 +444,10 @@ function fileInfoOf(entry: TaskEntry, row: FileRow): FileInfo {
     header: row.header,
     footer: row.footer,
   };
+}
+
+/** Whether the pilot may have ranges of a task, and could run them. */
+function fitsOf(session: Session): (task: OpenTask) => boolean {
+  const cores = coresMax(session);
+  return (task) => maySee(session, task.owner) && (cores === 0 || task.coresPerSlot <= cores);
 }

@@ -7,7 +7,7 @@
  * decided here, last granted first. A recalled range stays leased until the pilot's word or its
  * expiry.
  */
-import type { TaskId } from "../base/index.ts";
+import type { PilotNumber, TaskId } from "../base/index.ts";
 import { STATE } from "../ledger/index.ts";
 import type { HolderSight } from "../shape/index.ts";
 import { type SpanBlock, SpanBlockBuilder } from "../wire/index.ts";
@@ -92,9 +92,7 @@ export class Tail {
 
   #takeBack(holders: readonly HolderSight[], hungry: number, nowMs: number): void {
     for (const order of this.#parts.shaper.recallFor(holders, hungry)) {
-      const session = [...this.#conversations.sessions.values()].find(
-        ({ pilot }) => pilot === order.pilot,
-      );
+      const session = this.#conversations.sessions.get(order.pilot as PilotNumber);
       if (!session) continue;
       this.#askedMs.set(session.pilot, nowMs);
       this.recalled += order.ranges;
@@ -155,7 +153,10 @@ export class Tail {
     const { granter, shaper } = this.#parts;
     for (const session of this.#conversations.sessions.values()) {
       if (session.draining || session.wallEndsMs === Number.POSITIVE_INFINITY) continue;
-      const reason = shaper.handBack(granter.sightOf(session), granter.sightsFor(session));
+      const pilot = granter.sightOf(session);
+      // Most hold something: they are not asked about every open task.
+      if (pilot.held > 0) continue;
+      const reason = shaper.handBack(pilot, granter.sightsFor(session));
       if (reason === null) continue;
       this.handedBack++;
       this.#conversations.drain(session, reason);

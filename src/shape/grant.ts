@@ -60,7 +60,6 @@ const LONG_ROUND_TRIPS = 20;
 
 /** Prefetch while nothing is known of a task's ranges. */
 const UNKNOWN_PREFETCH = 16;
-/** Prefetch of tiny ranges. */
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
 /** A task that gets no more of this plan. */
@@ -79,8 +78,8 @@ interface FleetRow {
 }
 
 export class Shaper {
-  readonly costs: CostModel;
-  readonly shares: Shares;
+  readonly costs = new CostModel();
+  readonly shares = new Shares();
   readonly learning = new Learning();
   readonly #prefetches: boolean;
   readonly #copyShareMax: number;
@@ -103,12 +102,11 @@ export class Shaper {
   constructor(options: ShaperOptions = {}) {
     this.#prefetches = options.prefetch ?? true;
     this.#copyShareMax = options.copyShareMax ?? COPY_SHARE_MAX;
-    this.costs = new CostModel();
-    this.shares = new Shares();
   }
 
   /** What to grant now; empty when nothing. */
   plan(pilot: PilotSight, tasks: readonly TaskSight[], nowMs: number): GrantPlan[] {
+    this.#reason = REASON.granted;
     const row = this.#see(pilot, nowMs);
     const most = this.#most(pilot, nowMs);
     const plans: MutablePlan[] = [];
@@ -120,6 +118,11 @@ export class Shaper {
     }
     if (plans.length > 0) this.#occupy(row, plans);
     return plans;
+  }
+
+  /** The last plan left something wanted because no range of its tasks would end before the wall. */
+  get nothingFitted(): boolean {
+    return this.#reason === REASON.wallTooNear || this.#reason === REASON.nothingFits;
   }
 
   /** Why the pilot would (not) get ranges of the task now, for people. Changes nothing. */

@@ -17,6 +17,7 @@ const ledger = "src/ledger/ledger.ts";
 const reports = "src/ledger/reports.ts";
 const transitions = "src/ledger/transitions.ts";
 const recovery = "src/ledger/recovery.ts";
+const openTasks = "src/broker/open-tasks.ts";
 
 export const PLANTED: readonly PlantedBug[] = [
   {
@@ -142,8 +143,8 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     name: "a lease is lost in recovery",
     file: recovery,
-    from: "      if (found[i]!.open > 0) books.leases.add(found[i]!);",
-    to: "      if (found[i]!.open > 0 && found[i]!.id % 5 !== 0) books.leases.add(found[i]!);",
+    from: "      if (open > 0 || isCopy(seen[at + 6]!)) this.#putOpen(seen, at, open, copies);",
+    to: "      if (open > 0 && seen[at]! % 5 !== 0) this.#putOpen(seen, at, open, copies);",
   },
   {
     name: "the journal is cut too early",
@@ -252,5 +253,11 @@ export const PLANTED: readonly PlantedBug[] = [
     file: "src/ledger/gather.ts",
     from: "  for (let i = begin; i < end; i++) if (isNamed(i)) return false;\n",
     to: "",
+  },
+  {
+    name: "a task once found without ready ranges is never looked at again",
+    file: openTasks,
+    from: "    for (const group of this.#groups) group.from = 0;",
+    to: "    for (const group of this.#groups) group.from += 0;",
   },
 ];
