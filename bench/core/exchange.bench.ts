@@ -49,7 +49,8 @@ class Bench {
   readonly sent: Uint8Array[][] = Array.from({ length: PILOTS }, () => []);
   #commits: ((outcome: CommitOutcome) => void)[] = [];
 
-  constructor() {
+  /** `more` open tasks beside the three that are worked on. */
+  constructor(more: number) {
     const store = {
       commit: (_group: unknown, done: (outcome: CommitOutcome) => void) => this.#commits.push(done),
       space: () => ({ freeBytes: 1e12, freeShare: 1 }),
@@ -75,11 +76,13 @@ class Bench {
       throw error;
     };
     this.core.ask("setPilotKeys", { keys: ["key"] }, { ok: () => {}, fail });
-    for (const [name, priority] of [
+    const tasks: [string, number][] = [
       ["high", 10],
       ["middle", 5],
       ["low", 1],
-    ] as const) {
+    ];
+    for (let i = 0; i < more; i++) tasks.push([`waiting-${i}`, 0]);
+    for (const [name, priority] of tasks) {
       const terms = { attempts: 3, losses: 5, priority, owner: "" };
       this.core.ask("submit", countTask(name, 1e9, terms), { ok: () => {}, fail });
       this.settle();
@@ -181,8 +184,8 @@ function fastest(work: () => bigint): number {
 }
 
 /** Microseconds an exchange: the core's, and the wire's part alone. */
-function measure(batch: number): { core: number; wire: number } {
-  const bench = new Bench();
+function measure(batch: number, moreTasks = 0): { core: number; wire: number } {
+  const bench = new Bench(moreTasks);
   const pilots = Array.from({ length: PILOTS }, (_, i) => new Pilot(bench, i + 1, batch));
   const core = fastest(() => {
     const payloads = pilots.map((pilot) => pilot.exchange(bench));
@@ -213,5 +216,12 @@ for (const batch of [1, 16, 256]) {
   const { core, wire } = measure(batch);
   const cells = [batch, core.toFixed(2), wire.toFixed(2), (core / wire).toFixed(1)];
   console.log(cells.join(" | "));
+}
+console.log("\nopen tasks, one single an exchange | core, us | / with three tasks");
+let few = 0;
+for (const tasks of [3, 100, 1_000, 10_000]) {
+  const { core } = measure(1, tasks - 3);
+  few ||= core;
+  console.log([tasks, core.toFixed(2), (core / few).toFixed(2)].join(" | "));
 }
 process.exit(0);
