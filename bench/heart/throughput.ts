@@ -105,11 +105,11 @@ async function startPeers(
       return null;
     }
   };
-  const [redis, postgres] = await Promise.all([
-    started(() => startRedis(place)),
-    started(() => startPostgres(place, quick)),
-  ]);
-  return { redis, postgres, missing };
+  const redis = started(() => startRedis(place));
+  const postgres = started(() => startPostgres(place, quick));
+  // Both are there or not before anybody may close them.
+  await Promise.allSettled([redis, postgres]);
+  return { redis: await redis, postgres: await postgres, missing };
 }
 
 async function startEcho(place: Place, closers: (() => Promise<void>)[]): Promise<string> {
