@@ -216,7 +216,7 @@ export async function giant(place: Place, figures: Figures, options: BooksOption
   const processed = options.quick ? 1e5 : 1e7;
   const dir = freshDir(place, "giant");
   options.log(`${processed} of 10^9 ranges are processed in scattered order`);
-  const made = await part(place, "giant", [dir, 1, 1e9, processed]);
+  const made = await part(place, "giant", [dir, 1e9, processed]);
   const engine = await serve(place, dir);
   try {
     await firstGrant(engine);

@@ -55,7 +55,7 @@ function linesOf(parts: CoreParts, copies: Copies, session: Session): string[] {
   const twice = ledger.leasesOf(session.pilot).filter((lease) => lease.speculative).length;
   if (twice > 0) lines.push(`${twice} of its ranges are second copies of what slow nodes run`);
   if (granter.open.size === 0) lines.push("no task is open");
-  const sights = granter.sightsFor(session);
+  const sights = [...granter.sightsFor(session)];
   for (const task of sights.slice(0, TASKS_TOLD_MAX)) {
     lines.push(`task ${task.task} "${task.entry.row.spec.name}": ${shaper.why(sight, task)}`);
   }

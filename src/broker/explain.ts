@@ -93,7 +93,7 @@ function whyReadyWaits(parts: CoreParts, conversations: Conversations, entry: Ta
     else if (session.want <= 0)
       lines.push(`pilot ${session.pilotId} wants nothing: its slots are busy`);
     else {
-      const sight = parts.granter.sightsFor(session).find((task) => task.entry === entry);
+      const sight = [...parts.granter.sightsFor(session)].find((task) => task.entry === entry);
       const why = sight
         ? parts.shaper.why(parts.granter.sightOf(session), sight)
         : "nothing is ready";

@@ -110,10 +110,10 @@ export class Granter {
     this.open.delete(task);
   }
 
-  /** All open tasks that have ready ranges this pilot can run, with live counts. */
-  sightsFor(session: Session): OpenTask[] {
+  /** All open tasks that have ready ranges this pilot can run, with live counts, as they are asked for. */
+  *sightsFor(session: Session): Generator<OpenTask, void> {
     const fits = fitsOf(session);
-    return [...this.open.values()].filter((task) => task.ready > 0 && fits(task));
+    for (const task of this.open.values()) if (task.ready > 0 && fits(task)) yield task;
   }
 
   sightOf(session: Session, nowMs = this.#clock.monotonicMs()): PilotSight {

@@ -153,10 +153,7 @@ export class Tail {
     const { granter, shaper } = this.#parts;
     for (const session of this.#conversations.sessions.values()) {
       if (session.draining || session.wallEndsMs === Number.POSITIVE_INFINITY) continue;
-      const pilot = granter.sightOf(session);
-      // Most hold something: they are not asked about every open task.
-      if (pilot.held > 0) continue;
-      const reason = shaper.handBack(pilot, granter.sightsFor(session));
+      const reason = shaper.handBack(granter.sightOf(session), granter.sightsFor(session));
       if (reason === null) continue;
       this.handedBack++;
       this.#conversations.drain(session, reason);

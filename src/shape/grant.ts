@@ -60,7 +60,7 @@ const LONG_ROUND_TRIPS = 20;
 
 /** Prefetch while nothing is known of a task's ranges. */
 const UNKNOWN_PREFETCH = 16;
-const UNLIMITED = Number.POSITIVE_INFINITY;
+const UNLIMITED = Number.POSITIVE_INFINITY; // of tiny ranges
 
 /** A task that gets no more of this plan. */
 const CLOSED = -1;
@@ -295,7 +295,7 @@ export class Shaper {
   }
 
   /** A reason to hand the node back, when nothing will ever fit its time left again; else null. */
-  handBack(pilot: PilotSight, tasks: readonly TaskSight[]): string | null {
+  handBack(pilot: PilotSight, tasks: Iterable<TaskSight>): string | null {
     if (pilot.draining || pilot.held > 0 || pilot.secondsLeft === Number.POSITIVE_INFINITY) {
       return null;
     }

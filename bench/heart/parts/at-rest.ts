@@ -4,12 +4,10 @@
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import type { TaskId } from "../../../src/base/index.ts";
 import type { Lease } from "../../../src/ledger/index.ts";
 import { Books, bringToRest, dice, NOBODY, tell } from "./books.ts";
 
 const [, , dir, rangesText, operationsText] = process.argv as string[];
-const task = 1 as TaskId;
 const ranges = Number(rangesText);
 const operations = Number(operationsText);
 const storePath = join(dir as string, "store");
@@ -17,7 +15,7 @@ const OPEN_LEASES = 2_000;
 const GROUP = 64;
 
 const books = await Books.open(storePath, 0);
-await books.submit(ranges);
+const task = await books.submit(ranges);
 await bringToRest(books, task, ranges);
 const bytes = statSync(join(storePath, "store.mdb")).size;
 const { ledger, pilot, bundle } = books;

@@ -46,13 +46,14 @@ export class Books {
     ledger.renew(this.pilot, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Submits a task of so many ranges; in a new store its number is 1. */
-  async submit(ranges: number): Promise<void> {
+  /** Submits a task of so many ranges. */
+  async submit(ranges: number): Promise<TaskId> {
     const terms = { attempts: 3, losses: 5, priority: 0, owner: "" };
     const { spec, files } = countTask("task", ranges, terms);
     const { row } = this.book.addTask(spec, files, Date.now());
     this.ledger.addTask(ledgerTerms(row), ledgerStanding(row));
     await this.commit(0, 0);
+    return row.id as TaskId;
   }
 
   /** One durable group with at most so many pages and carried leases in it. */

@@ -1,21 +1,19 @@
 /**
- * giant.ts DIR TASK RANGES PROCESSED: in a new store, works through part of a task of 10^9 ranges
+ * giant.ts DIR RANGES PROCESSED: in a new store, works through part of a task of 10^9 ranges
  * in scattered order, as the shaper and pilots of a long task leave it: leases of one range, 101
  * apart, in windows whose order is shuffled; then dies by SIGKILL.
  */
 
 import { join } from "node:path";
-import type { TaskId } from "../../../src/base/index.ts";
 import { Books, dice, NOBODY, tell } from "./books.ts";
 
-const [, , dir, taskText, rangesText, processedText] = process.argv as string[];
-const task = Number(taskText) as TaskId;
+const [, , dir, rangesText, processedText] = process.argv as string[];
 const ranges = Number(rangesText);
 const processed = Number(processedText);
 const WINDOW = 4096;
 
 const books = await Books.open(join(dir as string, "store"), 64);
-await books.submit(ranges);
+const task = await books.submit(ranges);
 const { ledger, pilot, bundle } = books;
 const stride = Math.max(1, Math.floor(ranges / processed) - 1);
 const next = dice(5);

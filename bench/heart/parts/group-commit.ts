@@ -6,7 +6,7 @@
  */
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock, type TaskId } from "../../../src/base/index.ts";
+import { systemClock } from "../../../src/base/index.ts";
 import { Committer, TRICKLE } from "../../../src/broker/committer.ts";
 import type { Lease } from "../../../src/ledger/index.ts";
 import { median } from "../figures.ts";
@@ -14,14 +14,13 @@ import { Books, NOBODY, tell } from "./books.ts";
 
 const [, , dir, groupsText] = process.argv as [string, string, string, string];
 const GROUPS = Number(groupsText);
-const TASK = 1 as TaskId;
 const PAGE_BYTES = 4096;
 /** Two meta records of 128 bytes are written in place; a disk writes them as 512-byte sectors. */
 const META_BYTES = 1024;
 const OPEN_LEASES = 512;
 
 const books = await Books.open(join(dir, "store"), 256);
-await books.submit(1e8);
+const task = await books.submit(1e8);
 const { ledger, pilot, bundle, store } = books;
 const committer = new Committer({
   ledger,
@@ -40,9 +39,9 @@ const open: Lease[] = [];
 let random = 1;
 
 function grantOne(): Lease {
-  const ready = ledger.nextReady(TASK, 0, 1);
+  const ready = ledger.nextReady(task, 0, 1);
   if (ready === null) throw new Error("the task is used up");
-  return ledger.grant(TASK, ready.first, 1, pilot);
+  return ledger.grant(task, ready.first, 1, pilot);
 }
 
 /** `size` operations: ends of leases chosen at random, each followed by a new grant. */
@@ -51,8 +50,8 @@ function operations(size: number): void {
     random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
     const at = (random >>> 8) % open.length;
     const { id, first } = open[at] as Lease;
-    if (i === 2) ledger.failed(pilot, id, TASK, first, 1, 0 as never, false, NOBODY);
-    else ledger.done(pilot, id, TASK, first, 1, bundle, NOBODY);
+    if (i === 2) ledger.failed(pilot, id, task, first, 1, 0 as never, false, NOBODY);
+    else ledger.done(pilot, id, task, first, 1, bundle, NOBODY);
     open[at] = grantOne();
   }
 }

@@ -7,12 +7,7 @@
  */
 import { join } from "node:path";
 import Fastify from "fastify";
-import {
-  type LeaseId,
-  type PilotNumber,
-  systemClock,
-  type TaskId,
-} from "../../../src/base/index.ts";
+import { type LeaseId, type PilotNumber, systemClock } from "../../../src/base/index.ts";
 import { Committer, TRICKLE } from "../../../src/broker/committer.ts";
 import { Books } from "./books.ts";
 
@@ -26,9 +21,8 @@ interface ExchangeBody {
   readonly want: number;
 }
 
-const TASK = 1 as TaskId;
 const books = await Books.open(join(process.argv[2] as string, "store"), 256);
-await books.submit(1e9);
+const task = await books.submit(1e9);
 const { ledger, store, book, bundle } = books;
 const committer = new Committer({
   ledger,
@@ -48,15 +42,15 @@ app.post("/exchange", (request, reply) => {
   const sink = { push: (count: number, verdict: number) => verdicts.push(count, verdict) };
   ledger.renew(pilot, systemClock.monotonicMs() + 30_000);
   for (const { first, count, lease } of body.done) {
-    ledger.done(pilot, lease as LeaseId, TASK, first, count, bundle, sink);
+    ledger.done(pilot, lease as LeaseId, task, first, count, bundle, sink);
   }
   const granted: object[] = [];
   for (let left = body.want; left > 0; ) {
-    const run = ledger.nextReady(TASK, 0, left);
+    const run = ledger.nextReady(task, 0, left);
     if (run === null) break;
-    const { id } = ledger.grant(TASK, run.first, run.count, pilot);
+    const { id } = ledger.grant(task, run.first, run.count, pilot);
     const { first, count, attempts, grants } = run;
-    granted.push({ task: TASK, first, count, attempt: attempts + 1, grant: grants + 1, lease: id });
+    granted.push({ task, first, count, attempt: attempts + 1, grant: grants + 1, lease: id });
     left -= run.count;
   }
   committer.afterCommit(() => void reply.send({ granted, verdicts }));
