@@ -49,8 +49,8 @@ class Bench {
   readonly sent: Uint8Array[][] = Array.from({ length: PILOTS }, () => []);
   #commits: ((outcome: CommitOutcome) => void)[] = [];
 
-  /** `more` open tasks beside the three that are worked on. */
-  constructor(more: number) {
+  /** `more` open tasks beside the three that are worked on; all those of `owners` in turn. */
+  constructor(more: number, owners: number) {
     const store = {
       commit: (_group: unknown, done: (outcome: CommitOutcome) => void) => this.#commits.push(done),
       space: () => ({ freeBytes: 1e12, freeShare: 1 }),
@@ -82,8 +82,11 @@ class Bench {
       ["low", 1],
     ];
     for (let i = 0; i < more; i++) tasks.push([`waiting-${i}`, 0]);
-    for (const [name, priority] of tasks) {
-      const terms = { attempts: 3, losses: 5, priority, owner: "" };
+    for (const [i, [name, priority]] of tasks.entries()) {
+      // Several owners share the cores: all their tasks are worked on.
+      const owned =
+        owners > 1 ? { priority: 0, owner: `owner-${i % owners}` } : { priority, owner: "" };
+      const terms = { attempts: 3, losses: 5, ...owned };
       this.core.ask("submit", countTask(name, 1e9, terms), { ok: () => {}, fail });
       this.settle();
     }
@@ -184,8 +187,8 @@ function fastest(work: () => bigint): number {
 }
 
 /** Microseconds an exchange: the core's, and the wire's part alone. */
-function measure(batch: number, moreTasks = 0): { core: number; wire: number } {
-  const bench = new Bench(moreTasks);
+function measure(batch: number, moreTasks = 0, owners = 1): { core: number; wire: number } {
+  const bench = new Bench(moreTasks, owners);
   const pilots = Array.from({ length: PILOTS }, (_, i) => new Pilot(bench, i + 1, batch));
   const core = fastest(() => {
     const payloads = pilots.map((pilot) => pilot.exchange(bench));
@@ -217,11 +220,27 @@ for (const batch of [1, 16, 256]) {
   const cells = [batch, core.toFixed(2), wire.toFixed(2), (core / wire).toFixed(1)];
   console.log(cells.join(" | "));
 }
-console.log("\nopen tasks, one single an exchange | core, us | / with three tasks");
-let few = 0;
-for (const tasks of [3, 100, 1_000, 10_000]) {
-  const { core } = measure(1, tasks - 3);
-  few ||= core;
-  console.log([tasks, core.toFixed(2), (core / few).toFixed(2)].join(" | "));
+/** One more axis: how much more an exchange costs with more of something. */
+function table(title: string, counts: readonly number[], coreOf: (count: number) => number): void {
+  console.log(`\n${title} | core, us | / with ${counts[0]}`);
+  let few = 0;
+  for (const count of counts) {
+    const core = coreOf(count);
+    few ||= core;
+    console.log([count, core.toFixed(2), (core / few).toFixed(2)].join(" | "));
+  }
+}
+
+table(
+  "open tasks, one single an exchange",
+  [3, 100, 1_000, 10_000],
+  (tasks) => measure(1, tasks - 3).core,
+);
+for (const batch of [1, 64]) {
+  table(
+    `owners of one task each, ${batch} single(s) an exchange`,
+    [3, 100, 1_000],
+    (owners) => measure(batch, owners - 3, owners).core,
+  );
 }
 process.exit(0);

@@ -77,7 +77,7 @@ export class Copies {
     }
     const candidates = this.#candidates(owner, nowMs);
     if (candidates.length === 0) return;
-    const free = this.#free(owner);
+    const free = this.#free(owner, new Set(candidates.map(({ task }) => task.task)));
     let slots = 0;
     for (const session of free) slots += Math.min(session.want, session.freeSlots);
     if (slots === 0) return;
@@ -150,14 +150,14 @@ export class Copies {
     return this.#parts.ledger.rangeAt(task, range).attempts < STARTS_PER_RANGE_MAX;
   }
 
-  /** Pilots with free slots on nodes that are not slow themselves and have not just failed. */
-  #free(owner: string): Session[] {
-    const { shaper, granter } = this.#parts;
+  /** Pilots with free slots on nodes that are not slow at these tasks and have not just failed. */
+  #free(owner: string, tasks: ReadonlySet<number>): Session[] {
+    const { shaper } = this.#parts;
     return [...this.#conversations.sessions.values()].filter((session) => {
       if (session.draining || session.want <= 0 || session.freeSlots <= 0) return false;
       if (session.rights.owner !== owner || session.failureStreak > 0) return false;
-      for (const task of granter.open.keys()) {
-        const type = session.nodeTypes[0] ?? "";
+      const type = session.nodeTypes[0] ?? "";
+      for (const task of tasks) {
         if (shaper.slowness(session.pilot, task, type) >= SLOW_FROM) return false;
       }
       return true;

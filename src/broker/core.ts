@@ -210,7 +210,7 @@ export class Core {
     const { book, ledger, granter, options, world } = this.#parts;
     for (const [task, entry] of book.tasks) {
       if (this.#lifecycle.hasEnded(entry)) continue;
-      granter.admit(entry);
+      granter.resume(entry);
       this.#conversations.effects.tasks.add(task);
     }
     ledger.grantFullTerm(world.clock.monotonicMs() + options.leaseTermMs);

@@ -25,8 +25,8 @@ import {
 } from "../wire/index.ts";
 import type { TaskEntry } from "./book.ts";
 import { chanceOf } from "./ledger-reads.ts";
-import { type OpenTask, OpenTasks } from "./open-tasks.ts";
-import { coresMax, maySee, type Session, secondsLeftOf } from "./session.ts";
+import { type OpenTask, OpenTasks, type Reach } from "./open-tasks.ts";
+import { coresMax, type Session, secondsLeftOf } from "./session.ts";
 
 /** Reads byte bounds of events; the engine reads them from index files, the simulator has none. */
 export interface InputSource {
@@ -52,7 +52,7 @@ const FILE_BYTES_PER_GRANT_MAX = 2 * 1024 ** 2;
 const EVENTS_READ_WHOLE_MAX = 64;
 
 export class Granter {
-  readonly open = new OpenTasks();
+  readonly open: OpenTasks;
   /** True while the store's disk is nearly full: what is leased may still be reported. */
   paused = false;
   readonly #ledger: Ledger;
@@ -61,6 +61,8 @@ export class Granter {
   readonly #clock: Clock;
   readonly #onChangedFile: (entry: TaskEntry, file: FileRow, what: string) => void;
   readonly #weightsOf: (task: number) => Float32Array | null;
+  /** Tasks that had fewer ranges for the pilot than were planned: the others are looked at again. */
+  readonly #spent: number[] = [];
 
   constructor(parts: {
     ledger: Ledger;
@@ -77,10 +79,17 @@ export class Granter {
     this.#clock = parts.clock;
     this.#onChangedFile = parts.onChangedFile;
     this.#weightsOf = parts.weightsOf;
+    this.open = new OpenTasks((owner) => parts.shaper.shares.level(owner));
   }
 
-  /** Puts a task among those that are dispatched. */
+  /** Puts a task that is new, or open again, among those that are dispatched. */
   admit(entry: TaskEntry): void {
+    this.#shaper.join(entry.row.spec.owner, this.open.activeOwners());
+    this.resume(entry);
+  }
+
+  /** The same for a task of the engine's life before: its owner stands where it stood. */
+  resume(entry: TaskEntry): void {
     const { spec, id } = entry.row;
     const weights = this.#weightsOf(id);
     const command = spec.payload.command;
@@ -112,8 +121,11 @@ export class Granter {
 
   /** All open tasks that have ready ranges this pilot can run, with live counts, as they are asked for. */
   *sightsFor(session: Session): Generator<OpenTask, void> {
-    const fits = fitsOf(session);
-    for (const task of this.open.values()) if (task.ready > 0 && fits(task)) yield task;
+    const { owner, cores } = reachOf(session);
+    for (const task of this.open.values()) {
+      if (task.ready === 0 || (owner !== "" && task.owner !== owner)) continue;
+      if (cores === 0 || task.coresPerSlot <= cores) yield task;
+    }
   }
 
   sightOf(session: Session, nowMs = this.#clock.monotonicMs()): PilotSight {
@@ -137,19 +149,24 @@ export class Granter {
   /** Leases what the shaper allots to this pilot now; its want shrinks by what it gets. */
   grant(session: Session, nowMs: number): GrantBody {
     if (session.want <= 0 || session.draining || this.paused) return EMPTY;
-    const fits = fitsOf(session);
+    const reach = reachOf(session);
     this.open.begin();
     let body: MutableBody | null = null;
-    for (;;) {
-      const tasks = this.open.next(session.want, fits);
-      if (tasks.length === 0) break;
+    let tasks = this.open.next(session.want, reach);
+    while (tasks.length > 0) {
       const pilot = this.sightOf(session, nowMs);
       const plans = this.#shaper.plan(pilot, tasks, nowMs);
+      this.#spent.length = 0;
       if (plans.length > 0) {
         body ??= { spans: [], tasks: [], files: [], offsets: [], fileBytes: 0 };
         this.#leaseAll(session, plans, body);
       }
-      if (!this.#shaper.nothingFitted || session.want <= 0) break;
+      if (session.want <= 0) break;
+      if (this.#spent.length > 0) {
+        tasks = tasks.filter(({ task }) => !this.#spent.includes(task));
+        if (tasks.length > 0) continue;
+      } else if (!this.#shaper.nothingFitted) break;
+      tasks = this.open.next(session.want, reach);
     }
     return body ?? EMPTY;
   }
@@ -164,6 +181,10 @@ export class Granter {
       if (leased === 0 && plan.untried) {
         leased = this.#lease(session, open, most, { ...plan, untried: false }, body);
       }
+      if (leased < plan.ranges) {
+        this.#shaper.notLeased(open, session.nodeTypes[0] ?? "", plan.ranges - leased);
+      }
+      this.open.served(open);
       session.want -= leased;
     }
   }
@@ -183,6 +204,7 @@ export class Granter {
     let picked = 0;
     let skips = 0;
     let lowest = 0;
+    let isFull = false;
     while (granted < limit && spans < SPANS_PER_GRANT_MAX) {
       if (picks && picked >= picks.length) break;
       const from = picks ? (picks[picked++] as number) : lowest;
@@ -206,7 +228,8 @@ export class Granter {
       }
       const alone = chance.last ? 1 : chance.count;
       const count = this.#describable(session, open, run.first, alone, body);
-      if (count === 0) break;
+      isFull = count === 0;
+      if (isFull) break;
       const lease = this.#ledger.grant(task, run.first, count, session.pilot);
       assert(leaseNumber(lease.id) > 0, "a lease has no number");
       if (chance.last) session.lastChance = lease.id;
@@ -216,6 +239,7 @@ export class Granter {
       spans++;
     }
     if (picks) this.#giveBackPicks(task, picks, granted);
+    if (granted < limit && spans < SPANS_PER_GRANT_MAX && !isFull) this.#spent.push(task);
     if (granted === 0) return 0;
     const blocks = builder.build();
     if (body.spans.length === 0) body.spans = blocks;
@@ -446,8 +470,7 @@ function fileInfoOf(entry: TaskEntry, row: FileRow): FileInfo {
   };
 }
 
-/** Whether the pilot may have ranges of a task, and could run them. */
-function fitsOf(session: Session): (task: OpenTask) => boolean {
-  const cores = coresMax(session);
-  return (task) => maySee(session, task.owner) && (cores === 0 || task.coresPerSlot <= cores);
+/** Whose tasks the pilot may have, and which of them it could run. */
+function reachOf(session: Session): Reach {
+  return { owner: session.rights.owner, cores: coresMax(session) };
 }

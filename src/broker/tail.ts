@@ -41,11 +41,7 @@ export class Tail {
     this.#lookedMs = nowMs;
     this.#handBack();
     this.#reshape(nowMs);
-    const owners = new Set<string>();
-    for (const { rights } of this.#conversations.sessions.values()) owners.add(rights.owner);
-    for (const owner of owners) {
-      const hungry = this.#hungrySlots(owner);
-      if (hungry === 0) continue;
+    for (const [owner, hungry] of this.#hungrySlots()) {
       this.#recall(owner, hungry, nowMs);
       this.#copies.make(owner, nowMs);
     }
@@ -65,17 +61,19 @@ export class Tail {
     this.#askedMs.delete(pilot);
   }
 
-  /** Free slots of pilots with keys of this owner ("": of nobody) whose want nothing ready can meet. */
-  #hungrySlots(owner: string): number {
+  /** Free slots whose want nothing ready can meet, by the owner of their pilots' key ("": nobody). */
+  #hungrySlots(): Map<string, number> {
     const { granter, ledger } = this.#parts;
-    for (const task of granter.open.values()) {
-      if (owner !== "" && task.owner !== owner) continue;
-      if (ledger.counts(task.task as TaskId).ready > 0) return 0;
+    const slots = new Map<string, number>();
+    for (const { rights, draining, want, freeSlots } of this.#conversations.sessions.values()) {
+      if (draining || want <= 0 || freeSlots <= 0) continue;
+      slots.set(rights.owner, (slots.get(rights.owner) ?? 0) + Math.min(want, freeSlots));
     }
-    let slots = 0;
-    for (const session of this.#conversations.sessions.values()) {
-      if (session.rights.owner !== owner) continue;
-      if (!session.draining && session.want > 0) slots += Math.min(session.want, session.freeSlots);
+    if (slots.size === 0) return slots;
+    for (const { task, owner } of granter.open.values()) {
+      if (ledger.counts(task as TaskId).ready === 0) continue;
+      slots.delete("");
+      slots.delete(owner);
     }
     return slots;
   }

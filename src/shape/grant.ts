@@ -13,7 +13,7 @@
  *   by the wire and never by the shaper. mu unknown: a few beyond the free slots until the first
  *   report; more would queue hour-long ranges behind each other before anything is known.
  *
- * Tasks: higher priority first; inside a priority the owner served least (shares.ts).
+ * Tasks: higher priority first; inside a priority the owner served least (owner-turns.ts, shares.ts).
  * plan() runs on every exchange and must stay below a microsecond for one task: numbers are passed
  * as arguments and the one usual allocation is the answer.
  */
@@ -24,6 +24,7 @@ import { Hints, type SavedHints } from "./hints.ts";
 import { gammaQuantile } from "./laws.ts";
 import { Learning } from "./learning.ts";
 import { CostOrder } from "./order.ts";
+import { OwnerTurns } from "./owner-turns.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type HolderSight, type RecallOrder, recallOrders } from "./recall.ts";
 import { Shares } from "./shares.ts";
@@ -62,9 +63,6 @@ const LONG_ROUND_TRIPS = 20;
 const UNKNOWN_PREFETCH = 16;
 const UNLIMITED = Number.POSITIVE_INFINITY; // of tiny ranges
 
-/** A task that gets no more of this plan. */
-const CLOSED = -1;
-
 type MutablePlan = { -readonly [Key in keyof GrantPlan]: GrantPlan[Key] };
 
 interface FleetRow {
@@ -93,9 +91,7 @@ export class Shaper {
   #slotsTotal = 0;
   #freeTotal = 0;
   #reason: Reason = REASON.granted;
-  /** Ranges granted per task of the plan being made, or CLOSED; whether owners compete in it. */
-  readonly #had: number[] = [];
-  #rivals = false;
+  readonly #turns = new OwnerTurns();
   #doneSeconds = 0;
   #copySeconds = 0;
 
@@ -123,6 +119,24 @@ export class Shaper {
   /** The last plan left something wanted because no range of its tasks would end before the wall. */
   get nothingFitted(): boolean {
     return this.#reason === REASON.wallTooNear || this.#reason === REASON.nothingFits;
+  }
+
+  /**
+   * An owner has a new task while those of `active` owners wait: it begins where the least served
+   * of them stands, so that time away earns no credit and nobody starves behind a newcomer.
+   */
+  join(owner: string, active: Iterable<string>): void {
+    let floor = Number.POSITIVE_INFINITY;
+    for (const other of active) {
+      const level = this.shares.level(other);
+      if (level > 0 && level < floor) floor = level;
+    }
+    if (floor < Number.POSITIVE_INFINITY) this.shares.join(owner, floor);
+  }
+
+  /** Ranges of a plan that could not be leased: their charge is taken back. */
+  notLeased(task: TaskSight, nodeType: string, ranges: number): void {
+    this.#charge(task, nodeType, -ranges);
   }
 
   /** Why the pilot would (not) get ranges of the task now, for people. Changes nothing. */
@@ -518,8 +532,7 @@ export class Shaper {
   }
 
   /**
-   * Several tasks: the highest priority first and, inside it, the owner served least. Where owners
-   * compete, quanta of half the room that is left alternate; a task without room leaves the round.
+   * Several tasks, in turns: where owners compete, quanta of half the room that is left alternate.
    */
   #planMany(
     plans: MutablePlan[],
@@ -527,65 +540,20 @@ export class Shaper {
     tasks: readonly TaskSight[],
     most: number,
   ): void {
-    const had = this.#had;
-    let several = false;
-    had.length = tasks.length;
-    for (let i = 0; i < tasks.length; i++) {
-      had[i] = tasks[i]!.ready > 0 ? 0 : CLOSED;
-      several ||= tasks[i]!.owner !== tasks[0]!.owner;
-    }
-    if (several) this.#joinShares(tasks);
+    const turns = this.#turns;
+    turns.begin(tasks, this.shares);
     let given = 0;
     while (given < most) {
-      const at = this.#next(tasks, had);
+      const at = turns.next();
       if (at < 0) break;
       const task = tasks[at]!;
-      const room = this.#room(pilot, task, most - given, given, had[at]!);
-      const quantum = this.#rivals && room > 1 ? Math.ceil(room / 2) : room;
+      const room = this.#room(pilot, task, most - given, given, turns.had(at));
+      const quantum = turns.rivals && room > 1 ? Math.ceil(room / 2) : room;
       const got = this.#add(plans, pilot, task, quantum);
       given += got;
-      had[at] = got === 0 ? CLOSED : had[at]! + got;
+      turns.took(at, got, this.shares);
     }
     if (given === 0 && this.#reason === REASON.granted) this.#refuse(REASON.noneReady);
-  }
-
-  /** Owners of tasks that were never served begin where the least served one stands. */
-  #joinShares(tasks: readonly TaskSight[]): void {
-    if (tasks.every(({ task }) => this.#owners.has(task))) return;
-    let floor = Number.POSITIVE_INFINITY;
-    for (const task of tasks) {
-      const level = this.shares.level(task.owner);
-      if (task.ready > 0 && this.#owners.has(task.task) && level < floor) floor = level;
-    }
-    if (floor === Number.POSITIVE_INFINITY) return;
-    for (const task of tasks) {
-      if (!this.#owners.has(task.task)) this.shares.join(task.owner, floor);
-    }
-  }
-
-  /** Index of the task whose turn it is, -1 when all are closed; notes whether owners compete. */
-  #next(tasks: readonly TaskSight[], had: readonly number[]): number {
-    let best = -1;
-    let level = 0;
-    this.#rivals = false;
-    for (let i = 0; i < tasks.length; i++) {
-      if (had[i] === CLOSED) continue;
-      const task = tasks[i]!;
-      const first = best < 0 ? null : tasks[best]!;
-      if (first !== null && task.priority < first.priority) continue;
-      if (first !== null && task.priority === first.priority) {
-        if (task.owner === first.owner) continue;
-        this.#rivals = true;
-        const other = this.shares.level(task.owner);
-        if (other >= level) continue;
-        level = other;
-      } else {
-        this.#rivals = false;
-        level = this.shares.level(task.owner);
-      }
-      best = i;
-    }
-    return best;
   }
 
   #explainRoom(pilot: PilotSight, task: TaskSight): string {

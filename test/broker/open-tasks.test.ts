@@ -23,11 +23,12 @@ function open(task: number, change: Change = {}): OpenTask & { ready: number } {
   };
 }
 
-const all = () => true;
+const all = { owner: "", cores: 0 };
+const equal = () => 0;
 const numbers = (tasks: readonly OpenTask[]) => tasks.map(({ task }) => task);
 
 function filled(count: number, change: (task: number) => Change = () => ({})): OpenTasks {
-  const tasks = new OpenTasks();
+  const tasks = new OpenTasks(equal);
   for (let task = 1; task <= count; task++) tasks.add(open(task, change(task)));
   tasks.begin();
   return tasks;
@@ -59,12 +60,32 @@ describe("a walk through open tasks", () => {
   });
 
   it("passes by what does not fit the pilot", () => {
-    const tasks = filled(100, (task) => ({ coresPerSlot: task }));
-    expect(numbers(tasks.next(4, ({ coresPerSlot }) => coresPerSlot > 98))).toEqual([99, 100]);
+    const tasks = filled(100, (task) => ({
+      coresPerSlot: 101 - task,
+      owner: task % 2 ? "a" : "b",
+    }));
+    expect(numbers(tasks.next(4, { owner: "", cores: 2 }))).toEqual([99, 100]);
+    tasks.begin();
+    expect(numbers(tasks.next(4, { owner: "a", cores: 2 }))).toEqual([99]);
+  });
+
+  it("shows the owners served least in the highest priority, then the others", () => {
+    const served = new Map(Array.from({ length: 100 }, (_, i) => [`owner-${i}`, 100 - i]));
+    const tasks = new OpenTasks((owner) => served.get(owner) as number);
+    for (let task = 0; task < 100; task++) {
+      tasks.add(open(task, { owner: `owner-${task}`, priority: task < 20 ? 1 : 0 }));
+    }
+    tasks.begin();
+    expect(numbers(tasks.next(4, all))).toEqual([12, 13, 14, 15, 16, 17, 18, 19]);
+    expect(numbers(tasks.next(4, all))).toEqual([4, 5, 6, 7, 8, 9, 10, 11]);
+    expect(numbers(tasks.next(4, all))).toEqual([0, 1, 2, 3, 96, 97, 98, 99]);
+    served.set("owner-0", 0);
+    for (let walk = 0; walk < 40; walk++) tasks.begin();
+    expect(numbers(tasks.next(4, all))).toContain(0);
   });
 
   it("passes by tasks without ready ranges, until it is told to look again", () => {
-    const tasks = new OpenTasks();
+    const tasks = new OpenTasks(equal);
     const sights = Array.from({ length: 100 }, (_, i) => open(i + 1, { ready: 0 }));
     for (const sight of sights) tasks.add(sight);
     const last = sights.at(-1) as { ready: number };
@@ -88,8 +109,14 @@ describe("a walk through open tasks", () => {
 
 const nodes = (slots: number) => [{ name: "n", cores: slots, gpus: 0, memoryMiB: 1, slots }];
 
-function submit(bench: CoreBench, name: string, ranges: number, meanSeconds: number | null) {
-  const terms = { attempts: 3, losses: 5, priority: 0, owner: "", cost: 1 };
+function submit(
+  bench: CoreBench,
+  name: string,
+  ranges: number,
+  meanSeconds: number | null,
+  owner = "",
+) {
+  const terms = { attempts: 3, losses: 5, priority: 0, owner, cost: 1 };
   const { spec, files } = countTask(name, ranges, terms);
   const told = { ...spec, cost: { ...spec.cost, meanSeconds, cv: 0.1 } };
   bench.ask("submit", { spec: told, files });
@@ -135,6 +162,21 @@ describe("a core with hundreds of open tasks", () => {
     bench.pass(300);
     bench.hello(2, { nodes: nodes(2), want: 2, freeSlots: 2 });
     expect(granted(bench, 2)[0]).toBe(1);
+    bench.core.check();
+  });
+
+  it("serves hundreds of owners alike", () => {
+    const bench = new CoreBench();
+    for (let i = 0; i < 200; i++) submit(bench, `t${i}`, 1_000, 10, `owner-${i}`);
+    bench.pass(300);
+    for (let pilot = 1; pilot <= 300; pilot++) {
+      bench.hello(pilot, { nodes: nodes(32), want: 32, freeSlots: 32 });
+    }
+    const counts = bench.ask("list", {}).answer?.map(({ ranges }) => ranges.leased) ?? [];
+    expect(counts.reduce((sum, leased) => sum + leased, 0)).toBeGreaterThanOrEqual(9_600);
+    // At most a lease or two from the mean: 48 ranges an owner.
+    expect(Math.min(...counts)).toBeGreaterThan(16);
+    expect(Math.max(...counts)).toBeLessThan(112);
     bench.core.check();
   });
 

@@ -228,6 +228,7 @@ describe("which task", () => {
     const shaper = taught(100);
     taught(100, shaper, 2);
     for (let i = 0; i < 500; i++) shaper.plan(free, [task({ owner: "a" })], i);
+    shaper.join("b", ["a"]);
     const tasks = [task({ owner: "a" }), task({ task: 2, owner: "b" })];
     let first = 0;
     for (let i = 0; i < 10; i++) {
