@@ -15,11 +15,17 @@ import type { Conversations } from "./conversations.ts";
 import type { Copies } from "./copies.ts";
 import { ROUND_TRIP_SECONDS } from "./granter.ts";
 import type { CoreParts } from "./parts.ts";
-import { type Session, secondsLeftOf } from "./session.ts";
+import { coresMax, type Session, secondsLeftOf } from "./session.ts";
 
 const LOOK_MS = 1_000;
 /** A pilot is not asked again before its answer could have come. */
 const RECALL_AGAIN_MS = 5_000;
+
+interface Hungry {
+  slots: number;
+  /** Most that one of their pilots could give a payload. */
+  cores: number;
+}
 
 export class Tail {
   readonly #parts: CoreParts;
@@ -41,7 +47,7 @@ export class Tail {
     this.#lookedMs = nowMs;
     this.#handBack();
     this.#reshape(nowMs);
-    for (const [owner, hungry] of this.#hungrySlots()) {
+    for (const [owner, hungry] of this.#hungry()) {
       this.#recall(owner, hungry, nowMs);
       this.#copies.make(owner, nowMs);
     }
@@ -62,30 +68,42 @@ export class Tail {
   }
 
   /** Free slots whose want nothing ready can meet, by the owner of their pilots' key ("": nobody). */
-  #hungrySlots(): Map<string, number> {
-    const { granter, ledger } = this.#parts;
-    const slots = new Map<string, number>();
-    for (const { rights, draining, want, freeSlots } of this.#conversations.sessions.values()) {
-      if (draining || want <= 0 || freeSlots <= 0) continue;
-      slots.set(rights.owner, (slots.get(rights.owner) ?? 0) + Math.min(want, freeSlots));
+  #hungry(): Map<string, Hungry> {
+    const all = new Map<string, Hungry>();
+    const least = this.#leastCoresReady();
+    for (const session of this.#conversations.sessions.values()) {
+      if (session.draining || session.want <= 0 || session.freeSlots <= 0) continue;
+      const { owner } = session.rights;
+      const cores = coresMax(session) || Number.POSITIVE_INFINITY;
+      if (cores >= (least.get(owner) ?? Number.POSITIVE_INFINITY)) continue;
+      const hungry = all.get(owner) ?? { slots: 0, cores: 0 };
+      all.set(owner, hungry);
+      hungry.slots += Math.min(session.want, session.freeSlots);
+      hungry.cores = Math.max(hungry.cores, cores);
     }
-    if (slots.size === 0) return slots;
-    for (const { task, owner } of granter.open.values()) {
-      if (ledger.counts(task as TaskId).ready === 0) continue;
-      slots.delete("");
-      slots.delete(owner);
+    return all;
+  }
+
+  /** Cores a slot of the least demanding task with ready ranges: by owner, and of all at "". */
+  #leastCoresReady(): Map<string, number> {
+    const least = new Map<string, number>();
+    for (const { ready, owner, coresPerSlot } of this.#parts.granter.open.values()) {
+      if (ready === 0) continue;
+      for (const whose of owner === "" ? [""] : ["", owner]) {
+        least.set(whose, Math.min(coresPerSlot, least.get(whose) ?? coresPerSlot));
+      }
     }
-    return slots;
+    return least;
   }
 
   /** Takes back, from whoever holds it, what pilots of this owner could run. */
-  #recall(owner: string, hungry: number, nowMs: number): void {
+  #recall(owner: string, hungry: Hungry, nowMs: number): void {
     const holders: HolderSight[] = [];
     for (const session of this.#conversations.sessions.values()) {
       const holder = this.#holder(session, nowMs);
-      if (holder && this.#holdsOf(session, owner)) holders.push(holder);
+      if (holder && this.#holdsFor(session, owner, hungry.cores)) holders.push(holder);
     }
-    if (holders.length > 0) this.#takeBack(holders, hungry, nowMs);
+    if (holders.length > 0) this.#takeBack(holders, hungry.slots, nowMs);
   }
 
   #takeBack(holders: readonly HolderSight[], hungry: number, nowMs: number): void {
@@ -98,10 +116,12 @@ export class Tail {
     }
   }
 
-  #holdsOf(session: Session, owner: string): boolean {
-    if (owner === "") return true;
+  #holdsFor(session: Session, owner: string, cores: number): boolean {
     const [lease] = this.#parts.ledger.leasesOf(session.pilot);
-    return lease !== undefined && this.#parts.granter.open.get(lease.task)?.owner === owner;
+    const task = lease && this.#parts.granter.open.get(lease.task);
+    return (
+      task !== undefined && (owner === "" || task.owner === owner) && task.coresPerSlot <= cores
+    );
   }
 
   #holder(session: Session, nowMs: number): HolderSight | null {

@@ -91,7 +91,13 @@ export class CoreBench {
   /** Submits a count task and lets the commit pass; the task's number. */
   task(
     ranges: number,
-    terms: { attempts?: number; losses?: number; name?: string; owner?: string } = {},
+    terms: {
+      attempts?: number;
+      losses?: number;
+      name?: string;
+      owner?: string;
+      cores?: number;
+    } = {},
   ): number {
     const { spec, files } = countTask(terms.name ?? `t${this.time.nowMs}`, ranges, {
       attempts: terms.attempts ?? 3,
@@ -100,7 +106,8 @@ export class CoreBench {
       owner: terms.owner ?? "",
       cost: 1,
     });
-    const result = this.ask("submit", { spec, files });
+    const payload = { ...spec.payload, cores: terms.cores ?? spec.payload.cores };
+    const result = this.ask("submit", { spec: { ...spec, payload }, files });
     this.pass(300);
     if (!result.answer) throw new Error(`not submitted: ${result.error}`);
     return result.answer.task;

@@ -352,30 +352,40 @@ describe("the tail of a task", () => {
   const slow = { wallSum: 40, wallSquares: 400, wallMax: 10, cpuSum: 40 };
   const oneSlot = [{ name: "n", cores: 1, gpus: 0, memoryMiB: 1, slots: 1 }];
 
-  it("takes unstarted ranges back when slots starve elsewhere, and feeds them what comes back", () => {
-    const bench = new CoreBench();
-    bench.task(12);
-    const first = welcomeOf(bench.hello(1, { nodes: oneSlot, freeSlots: 1, want: 12 }));
-    const all = firstSpan(first);
-    expect(rangesOf(first.grant.spans)).toBe(12);
-    const lease = all.lease[0] as LeaseId;
-    const done = singleSpan(all.task, 0, 4, 1, 1, lease);
-    const running = singleSpan(all.task, 4, 1, 1, 1, lease);
-    bench.say(1, BUNDLE, { type: "started", spans: [running] });
-    bench.say(1, { ...exchange(1, [report(done, { cost: slow })]), freeSlots: 0 } as PilotMessage);
-    bench.hello(2, { nodes: oneSlot, freeSlots: 1, want: 1 });
-    const keepAlive: PilotMessage = { type: "heartbeat", freeSlots: 0, secondsLeft: -1 };
-    bench.pass(900);
-    bench.say(1, keepAlive);
-    bench.pass(900);
-    const recall = bench.heard(1).find((message) => message.type === "recall");
-    expect(recall).toMatchObject({ stop: false });
-    const back = recall?.type === "recall" ? (recall.spans[0] as SpanBlock) : done;
-    expect([back.first[0], back.count[0]]).toEqual([11, 1]);
-    bench.say(1, exchange(2, [report(back, { outcome: OUTCOME.returned, bundle: 0 })]));
-    const fed = bench.heard(2).filter((message): message is Grant => message.type === "grant");
-    expect(fed.map((grant) => grant.spans[0]?.first[0])).toEqual([11]);
-  });
+  it.each([
+    ["nothing is ready", 0],
+    ["what is ready needs larger nodes", 64],
+  ])(
+    "takes unstarted ranges back when slots starve elsewhere, and feeds them what comes back: %s",
+    (_, cores) => {
+      const bench = new CoreBench();
+      bench.task(12);
+      if (cores > 0) bench.task(100, { cores, name: "large" });
+      const first = welcomeOf(bench.hello(1, { nodes: oneSlot, freeSlots: 1, want: 12 }));
+      const all = firstSpan(first);
+      expect(rangesOf(first.grant.spans)).toBe(12);
+      const lease = all.lease[0] as LeaseId;
+      const done = singleSpan(all.task, 0, 4, 1, 1, lease);
+      const running = singleSpan(all.task, 4, 1, 1, 1, lease);
+      bench.say(1, BUNDLE, { type: "started", spans: [running] });
+      bench.say(1, {
+        ...exchange(1, [report(done, { cost: slow })]),
+        freeSlots: 0,
+      } as PilotMessage);
+      bench.hello(2, { nodes: oneSlot, freeSlots: 1, want: 1 });
+      const keepAlive: PilotMessage = { type: "heartbeat", freeSlots: 0, secondsLeft: -1 };
+      bench.pass(900);
+      bench.say(1, keepAlive);
+      bench.pass(900);
+      const recall = bench.heard(1).find((message) => message.type === "recall");
+      expect(recall).toMatchObject({ stop: false });
+      const back = recall?.type === "recall" ? (recall.spans[0] as SpanBlock) : done;
+      expect([back.first[0], back.count[0]]).toEqual([11, 1]);
+      bench.say(1, exchange(2, [report(back, { outcome: OUTCOME.returned, bundle: 0 })]));
+      const fed = bench.heard(2).filter((message): message is Grant => message.type === "grant");
+      expect(fed.map((grant) => grant.spans[0]?.first[0])).toEqual([11]);
+    },
+  );
 
   it("lets a pilot go whose walltime nothing fits any more", () => {
     const bench = new CoreBench();
