@@ -166,9 +166,16 @@ export class Conversations {
   }
 
   drain(session: Session, reason: string): void {
+    this.#drains(session);
+    this.send(session.connection, { type: "drain", reason, secondsLeft: -1 });
+  }
+
+  /** Its slots are nobody's any more: what is ready may be queued elsewhere. */
+  #drains(session: Session): void {
     session.draining = true;
     session.want = 0;
-    this.send(session.connection, { type: "drain", reason, secondsLeft: -1 });
+    const nowMs = this.#nowMs();
+    this.#parts.shaper.see(this.#parts.granter.sightOf(session, nowMs), nowMs);
   }
 
   send(connection: number, message: EngineMessage): void {
@@ -239,8 +246,7 @@ export class Conversations {
         this.#parts.accounts.look(session, false, nowMs);
         return;
       case "drain":
-        session.draining = true;
-        session.want = 0;
+        this.#drains(session);
         return;
       case "bye":
         this.#bye(connection, session);

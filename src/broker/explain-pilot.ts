@@ -51,6 +51,11 @@ function linesOf(parts: CoreParts, copies: Copies, session: Session): string[] {
   if (session.draining) lines.push("it is draining: it finishes what runs and takes nothing new");
   if (committer.blocked || granter.paused)
     lines.push("nothing is leased: the store's disk is full");
+  if (granter.hasLastChance(session)) {
+    lines.push(
+      "it has a range that one more lost pilot would end: it gets no other such meanwhile",
+    );
+  }
   lines.push(...paceLines(parts, session));
   const twice = ledger.leasesOf(session.pilot).filter((lease) => lease.speculative).length;
   if (twice > 0) lines.push(`${twice} of its ranges are second copies of what slow nodes run`);

@@ -133,6 +133,7 @@ export class Granter {
     return {
       pilot: session.pilot,
       nodeType: session.nodeTypes[0] ?? "",
+      owner: session.rights.owner,
       slots: session.slots,
       freeSlots: session.freeSlots,
       held,
@@ -144,6 +145,12 @@ export class Granter {
       draining: session.draining,
       failureStreak: session.failureStreak,
     };
+  }
+
+  /** True while the pilot has a range that one more lost pilot would end. */
+  hasLastChance(session: Session): boolean {
+    const lease = session.lastChance === null ? undefined : this.#ledger.lease(session.lastChance);
+    return lease !== undefined && lease.open > 0;
   }
 
   /** Leases what the shaper allots to this pilot now; its want shrinks by what it gets. */
@@ -221,7 +228,7 @@ export class Granter {
       const changed = this.#changedInput(open.entry, run.first);
       if (changed) continue;
       const chance = chanceOf(this.#ledger, task, run, open.entry.row.spec.losses);
-      if (chance.last && this.#hasLastChance(session)) {
+      if (chance.last && this.hasLastChance(session)) {
         if (++skips > SKIPS_PER_GRANT_MAX) break;
         lowest = run.first + chance.count;
         continue;
@@ -310,12 +317,6 @@ export class Granter {
       }
       return isReady;
     };
-  }
-
-  /** True while the pilot has a range that one more lost pilot would end. */
-  #hasLastChance(session: Session): boolean {
-    const lease = session.lastChance === null ? undefined : this.#ledger.lease(session.lastChance);
-    return lease !== undefined && lease.open > 0;
   }
 
   /** True if the range's file is not what was scanned; its open ranges are failed then. */

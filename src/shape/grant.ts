@@ -13,13 +13,14 @@
  *   by the wire and never by the shaper. mu unknown: a few beyond the free slots until the first
  *   report; more would queue hour-long ranges behind each other before anything is known.
  *
- * Tasks: higher priority first; inside a priority the owner served least (owner-turns.ts, shares.ts).
+ * Tasks: higher priority first; inside a priority the owner served least (owner-turns.ts).
  * plan() runs on every exchange and must stay below a microsecond for one task: numbers are passed
  * as arguments and the one usual allocation is the answer.
  */
 import type { SavedAges } from "./ages.ts";
 import { CostModel, type CostSums, type SavedCosts } from "./cost-model.ts";
 import { FIT_MEANS, fittingSeconds, luckySeconds, usableSeconds, worthStarting } from "./drain.ts";
+import { FleetSlots } from "./fleet-slots.ts";
 import { Hints, type SavedHints } from "./hints.ts";
 import { gammaQuantile } from "./laws.ts";
 import { Learning } from "./learning.ts";
@@ -65,16 +66,6 @@ const UNLIMITED = Number.POSITIVE_INFINITY; // of tiny ranges
 
 type MutablePlan = { -readonly [Key in keyof GrantPlan]: GrantPlan[Key] };
 
-interface FleetRow {
-  slots: number;
-  free: number;
-  running: number;
-  lastMs: number;
-  /** Slot-seconds spent running, and predicted seconds of what was done: the node's pace. */
-  busySeconds: number;
-  doneSeconds: number;
-}
-
 export class Shaper {
   readonly costs = new CostModel();
   readonly shares = new Shares();
@@ -85,11 +76,9 @@ export class Shaper {
   readonly #hints = new Map<number, Hints>();
   readonly #savedHints = new Map<number, SavedHints>();
   readonly #owners = new Map<number, { owner: string; cores: number }>();
-  readonly #fleet = new Map<number, FleetRow>();
+  readonly #fleet = new FleetSlots();
   /** Most open ranges ever seen of tasks whose cost is unknown. */
   readonly #openMost = new Map<number, number>();
-  #slotsTotal = 0;
-  #freeTotal = 0;
   #reason: Reason = REASON.granted;
   readonly #turns = new OwnerTurns();
   #doneSeconds = 0;
@@ -103,7 +92,7 @@ export class Shaper {
   /** What to grant now; empty when nothing. */
   plan(pilot: PilotSight, tasks: readonly TaskSight[], nowMs: number): GrantPlan[] {
     this.#reason = REASON.granted;
-    const row = this.#see(pilot, nowMs);
+    const row = this.#fleet.see(pilot, nowMs);
     const most = this.#most(pilot, nowMs);
     const plans: MutablePlan[] = [];
     if (most <= 0) return plans;
@@ -112,7 +101,7 @@ export class Shaper {
     } else {
       this.#planMany(plans, pilot, tasks, most);
     }
-    if (plans.length > 0) this.#occupy(row, plans);
+    for (const plan of plans) this.#fleet.occupy(row, plan.ranges);
     return plans;
   }
 
@@ -192,7 +181,7 @@ export class Shaper {
     pilot = 0,
   ): void {
     if (!(ranges > 0)) return;
-    const row = pilot === 0 ? undefined : this.#fleet.get(pilot);
+    const row = pilot === 0 ? undefined : this.#fleet.row(pilot);
     if (row !== undefined) row.doneSeconds += this.#predicted(task, nodeType, ranges, weightSum);
     const info = this.#owners.get(task);
     if (info !== undefined) {
@@ -206,14 +195,14 @@ export class Shaper {
     if (weightSum > 0) this.#hints.get(task)?.observe(ranges, cost.wallSum, weightSum);
   }
 
-  /** Looks at a pilot that is granted nothing: its pace goes on all the same. */
+  /** Looks at a pilot that is granted nothing: its pace goes on all the same, or it drains now. */
   see(pilot: PilotSight, nowMs: number): void {
-    this.#see(pilot, nowMs);
+    this.#fleet.see(pilot, nowMs);
   }
 
   /** How many times slower than predicted the pilot's node is; 1 while too little was seen. */
   slowness(pilot: number, task: number, nodeType: string): number {
-    const row = this.#fleet.get(pilot);
+    const row = this.#fleet.row(pilot);
     if (row === undefined) return 1;
     const meanSeconds = this.costs.mean(task, nodeType);
     const { busySeconds, doneSeconds, running } = row;
@@ -290,12 +279,7 @@ export class Shaper {
   }
 
   forgetPilot(pilot: number): void {
-    const row = this.#fleet.get(pilot);
-    if (row !== undefined) {
-      this.#slotsTotal -= row.slots;
-      this.#freeTotal -= row.free;
-      this.#fleet.delete(pilot);
-    }
+    this.#fleet.forget(pilot);
     this.#quarantine.forget(pilot);
   }
 
@@ -351,32 +335,6 @@ export class Shaper {
     return ranges * Math.max(0, this.costs.mean(task, nodeType));
   }
 
-  #see(pilot: PilotSight, nowMs: number): FleetRow {
-    let row = this.#fleet.get(pilot.pilot);
-    if (row === undefined) {
-      row = { slots: 0, free: 0, running: 0, lastMs: nowMs, busySeconds: 0, doneSeconds: 0 };
-      this.#fleet.set(pilot.pilot, row);
-    }
-    if (nowMs > row.lastMs) row.busySeconds += ((nowMs - row.lastMs) * row.running) / 1000;
-    row.lastMs = nowMs;
-    row.running = pilot.running;
-    const unstarted = pilot.held - pilot.running;
-    const free = pilot.freeSlots > unstarted ? pilot.freeSlots - unstarted : 0;
-    this.#slotsTotal += pilot.slots - row.slots;
-    this.#freeTotal += free - row.free;
-    row.slots = pilot.slots;
-    row.free = free;
-    return row;
-  }
-
-  #occupy(row: FleetRow, plans: readonly GrantPlan[]): void {
-    let granted = 0;
-    for (const plan of plans) granted += plan.ranges;
-    const taken = Math.min(row.free, granted);
-    row.free -= taken;
-    this.#freeTotal -= taken;
-  }
-
   /** The most the pilot may get of anything. */
   #most(pilot: PilotSight, nowMs: number): number {
     if (pilot.draining) return this.#refuse(REASON.draining);
@@ -410,7 +368,8 @@ export class Shaper {
     const prefetch = this.#prefetches
       ? this.#prefetch(pilot, task, ready, hints, mean, deficit)
       : 0;
-    const queued = prefetch === UNLIMITED ? this.#fairShare(pilot, ready) : deficit + prefetch;
+    const queued =
+      prefetch === UNLIMITED ? this.#fairShare(pilot, task, ready) : deficit + prefetch;
     const room = Math.min(most, Math.max(deficit, queued), ready);
     return room > 0 ? room : this.#refuse(REASON.slotsFull);
   }
@@ -447,21 +406,21 @@ export class Shaper {
     const spare = ready - Math.max(deficit, 0);
     if (spare <= 0) return 0;
     if (mean >= 0 && mean < TINY_SECONDS) return UNLIMITED;
-    const elsewhere = this.#freeTotal - (this.#fleet.get(pilot.pilot)?.free ?? 0);
+    const elsewhere = this.#fleet.freeFor(task.owner) - (this.#fleet.row(pilot.pilot)?.free ?? 0);
     if (spare <= elsewhere) return 0;
     if (mean < 0) {
       if (hints !== undefined) return 0;
       if (this.#endsUnmeasured(task)) return UNLIMITED;
-      return Math.min(UNKNOWN_PREFETCH, this.#fairShare(pilot, ready));
+      return Math.min(UNKNOWN_PREFETCH, this.#fairShare(pilot, task, ready));
     }
     const trip = Math.max(ROUND_TRIP_MIN_SECONDS, pilot.roundTripSeconds);
     const head =
       hints !== undefined && hints.scale > 0 ? hints.order.headWeight() * hints.scale : mean;
-    if (head > 2 * trip && head * this.#slotsTotal > ready * mean) return 0;
+    if (head > 2 * trip && head * this.#fleet.slotsFor(task.owner) > ready * mean) return 0;
     if (pilot.secondsLeft < FIT_MEANS * mean && mean > LONG_ROUND_TRIPS * trip) return 0;
     const believed = Math.max(trip, pilot.believedTripSeconds ?? 0);
     const covering = Math.ceil((pilot.slots * believed) / mean) + 1;
-    return Math.min(covering, this.#fairShare(pilot, ready));
+    return Math.min(covering, this.#fairShare(pilot, task, ready));
   }
 
   /** Ranges have ended and none told a cost: they cost nothing worth telling. */
@@ -473,8 +432,8 @@ export class Shaper {
   }
 
   /** The pilot's part of what is ready, by slots; at least one range. */
-  #fairShare(pilot: PilotSight, ready: number): number {
-    const slots = Math.max(this.#slotsTotal, pilot.slots);
+  #fairShare(pilot: PilotSight, task: TaskSight, ready: number): number {
+    const slots = Math.max(this.#fleet.slotsFor(task.owner), pilot.slots);
     return Math.max(1, Math.floor((ready * pilot.slots) / slots));
   }
 

@@ -1,6 +1,7 @@
 /**
- * Whose turn it is within one plan over several tasks: the highest priority first and, inside it, the
- * owner served least; of one owner the first task. A task without room leaves the plan.
+ * Whose turn it is within one plan over several tasks: the highest priority first and, inside it,
+ * the owner served least (shares.ts); of one owner the first task. A task without room leaves the
+ * plan.
  */
 import type { Shares } from "./shares.ts";
 import type { TaskSight } from "./sights.ts";

@@ -5,6 +5,8 @@
 export interface PilotSight {
   readonly pilot: number;
   readonly nodeType: string;
+  /** Whose tasks it may run; none or "": all. */
+  readonly owner?: string;
   readonly slots: number;
   readonly freeSlots: number;
   /** Granted and unfinished ranges, the running ones included. */

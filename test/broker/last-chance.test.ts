@@ -37,6 +37,8 @@ describe("ranges at their last chance", () => {
     const second = bench.task(100, { name: "second" });
     bench.hello(2, { nodes: nodes(8), want: 8, freeSlots: 8 });
     expect(granted(bench, 2)).toEqual({ [first]: 1, [second]: 7 });
+    const { lines } = bench.ask("explainPilot", { pilot: "pilot-2" }).answer ?? { lines: [] };
+    expect(lines.join("\n")).toContain("a range that one more lost pilot would end");
     bench.core.check();
   });
 

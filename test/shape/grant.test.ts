@@ -196,6 +196,34 @@ describe("with hints", () => {
   });
 });
 
+describe("slots that may not run a task", () => {
+  const busy = pilot({ slots: 8, freeSlots: 0, held: 8, running: 8, want: 100 });
+  const idle = pilot({ pilot: 2, slots: 100, freeSlots: 100, held: 0, running: 0, want: 0 });
+  const few = task({ owner: "a", ready: 50 });
+
+  it("do not keep others from prefetching its ranges", () => {
+    const prefetched = (other: PilotSight) => {
+      const shaper = taught(1);
+      shaper.see(other, 0);
+      return ranges(shaper, busy, few);
+    };
+    const alone = ranges(taught(1), busy, few);
+    expect(alone).toBeGreaterThan(0);
+    expect(prefetched(idle)).toBe(0);
+    expect(prefetched({ ...idle, owner: "a" })).toBe(0);
+    expect(prefetched({ ...idle, owner: "b" })).toBe(alone);
+    expect(prefetched({ ...idle, draining: true })).toBe(alone);
+  });
+
+  it("count again when their pilot is forgotten and comes back with another key", () => {
+    const shaper = taught(1);
+    shaper.see({ ...idle, owner: "b" }, 0);
+    shaper.forgetPilot(idle.pilot);
+    shaper.see({ ...idle, owner: "a" }, 0);
+    expect(ranges(shaper, busy, few)).toBe(0);
+  });
+});
+
 describe("which task", () => {
   const free = pilot({ slots: 8, freeSlots: 8, held: 0, running: 0, want: 8 });
 
