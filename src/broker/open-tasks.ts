@@ -1,5 +1,5 @@
 /**
- * Tasks that may still have ready ranges, by priority and owner. There may be thousands of tasks and
+ * Tasks that may still have ready ranges, by priority and owner. There may be thousands of them and
  * of owners, and an exchange must not look at all: inside one priority the owner served least comes
  * first, and inside one owner the task of the lowest number, so the first few tasks with ready
  * ranges of the first few owners are all that a plan can use. Where a plan can't use those either (a
