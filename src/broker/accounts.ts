@@ -72,6 +72,8 @@ export class Accounts {
   readonly #byPilot = new Map<number, Account>();
   /** Wall clock at which allocations began, where somebody knows it: `queue/allocation`. */
   readonly #begun = new Map<string, number>();
+  /** Rows whose pilot is not connected. */
+  #ended = 0;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
@@ -85,14 +87,17 @@ export class Accounts {
     const key = `${pilotId}/${generation}`;
     const nowMs = clock.monotonicMs();
     let row = this.#rows.get(key);
+    const before = this.#byPilot.get(pilot);
+    // A newer generation takes over while the older one's connection still seems to be there.
+    if (before !== undefined && before !== row) this.#end(before);
     if (row === undefined) {
       row = this.#fresh({ pilotId, generation, queue, allocation }, new CoreSeconds());
       this.#rows.set(key, row);
-      this.#bound();
       row.seconds.begin(slots, nowMs);
       row.openedWallMs = clock.wallMs();
       this.#addBefore(row);
     } else if (!row.isConnected) {
+      this.#ended--;
       const away = Math.max(0, clock.wallMs() - row.lastWallMs) / 1000;
       row.seconds.resume(slots, nowMs, Math.min(away, AWAY_SECONDS_MAX));
     }
@@ -100,12 +105,18 @@ export class Accounts {
     row.isConnected = true;
     row.lastWallMs = clock.wallMs();
     this.#byPilot.set(pilot, row);
+    this.#bound();
     return row;
   }
 
   /** A connection is gone, perhaps with its pilot. */
   close(session: Session): void {
-    const row = session.account;
+    this.#end(session.account);
+  }
+
+  #end(row: Account): void {
+    if (!row.isConnected) return;
+    this.#ended++;
     const { clock } = this.#parts;
     row.leftMs = clock.monotonicMs();
     row.seconds.end(row.leftMs);
@@ -280,6 +291,7 @@ export class Accounts {
       for (const [task, useful] of tasks) row.tasks.set(task, useful);
       this.#rows.set(`${pilotId}/${generation}`, row);
     }
+    this.#ended = this.#rows.size;
   }
 
   #fresh(
@@ -318,11 +330,11 @@ export class Accounts {
   }
 
   #bound(): void {
-    if (this.#rows.size <= ACCOUNTS_MAX) return;
     for (const [key, row] of this.#rows) {
+      if (this.#rows.size <= ACCOUNTS_MAX || this.#ended === 0) return;
       if (row.isConnected) continue;
       this.#rows.delete(key);
-      return;
+      this.#ended--;
     }
   }
 }

@@ -347,6 +347,35 @@ describe("what is measured", () => {
     expect(split?.total).toBeCloseTo(230, 0);
   });
 
+  it("ends for a process whose pilot was started anew before its connection was missed", () => {
+    const bench = new CoreBench();
+    const task = worked(bench);
+    const next = { pilotId: "pilot-1", generation: 2, allocation: "a8", queue: "q" };
+    const { grant } = welcomeOf(bench.hello(2, { ...next, nodes: node(2), freeSlots: 2, want: 2 }));
+    bench.say(2, { type: "started", spans: grant.spans });
+    live(bench, 10, { 2: 1 });
+    const { allocations } = bench.ask("standing", { task }).answer ?? { allocations: [] };
+    const [older, later] = ["a7", "a8"].map((name) =>
+      allocations.find(({ allocation }) => allocation === name),
+    );
+    expect(later).toMatchObject({ connected: 1 });
+    expect(older).toMatchObject({ connected: 0 });
+    expect(older?.split.total).toBeCloseTo(30, 0);
+  });
+
+  it("is kept of the pilots that are there, and of no more than 4 000 where some have left", () => {
+    const bench = new CoreBench();
+    const rows = () => {
+      bench.core.save();
+      return JSON.parse(bench.ask("getMeta", { key: "accounts" }).answer?.value ?? "[]").length;
+    };
+    for (let pilot = 1; pilot <= 4_100; pilot++) bench.hello(pilot, { want: 0 });
+    expect(rows()).toBe(4_100);
+    for (let pilot = 1; pilot <= 4_100; pilot++) bench.say(pilot, { type: "bye", reason: "" });
+    bench.hello(4_101, { want: 0 });
+    expect(rows()).toBe(4_000);
+  });
+
   it("goes on in the next life: costs, S, F and core-seconds", () => {
     const bench = new CoreBench();
     const task = worked(bench);
