@@ -8,7 +8,7 @@
  * expiry.
  */
 import type { PilotNumber, TaskId } from "../base/index.ts";
-import { STATE } from "../ledger/index.ts";
+import { type Lease, STATE } from "../ledger/index.ts";
 import type { HolderSight } from "../shape/index.ts";
 import { type SpanBlock, SpanBlockBuilder } from "../wire/index.ts";
 import type { Conversations } from "./conversations.ts";
@@ -27,11 +27,19 @@ interface Hungry {
   cores: number;
 }
 
+/** What is to be taken back: for whose pilots, for how many slots, and of which leases. */
+interface Wanted {
+  readonly owner: string;
+  readonly slots: number;
+  readonly isFor: (lease: Lease) => boolean;
+}
+
 export class Tail {
   readonly #parts: CoreParts;
   readonly #conversations: Conversations;
   readonly #copies: Copies;
-  readonly #askedMs = new Map<number, number>();
+  /** By pilot: when it was asked for the starving pilots of an owner, "" of nobody. */
+  readonly #askedMs = new Map<number, Map<string, number>>();
   #lookedMs = 0;
   recalled = 0;
   handedBack = 0;
@@ -58,8 +66,11 @@ export class Tail {
     for (const session of this.#conversations.sessions.values()) {
       if (!session.reshaped) continue;
       session.reshaped = false;
-      const holder = this.#holder(session, nowMs);
-      if (holder) this.#takeBack([holder], Number.POSITIVE_INFINITY, nowMs);
+      this.#takeBack(
+        [session],
+        { owner: "", slots: Number.POSITIVE_INFINITY, isFor: () => true },
+        nowMs,
+      );
     }
   }
 
@@ -75,7 +86,9 @@ export class Tail {
       if (session.draining || session.want <= 0 || session.freeSlots <= 0) continue;
       const { owner } = session.rights;
       const cores = coresMax(session) || Number.POSITIVE_INFINITY;
-      if (cores >= (least.get(owner) ?? Number.POSITIVE_INFINITY)) continue;
+      const isFed = cores >= (least.get(owner) ?? Number.POSITIVE_INFINITY);
+      // All that is ready may be at its last chance, of which it has one already.
+      if (isFed && !this.#parts.granter.hasLastChance(session)) continue;
       const hungry = all.get(owner) ?? { slots: 0, cores: 0 };
       all.set(owner, hungry);
       hungry.slots += Math.min(session.want, session.freeSlots);
@@ -97,59 +110,75 @@ export class Tail {
   }
 
   /** Takes back, from whoever holds it, what pilots of this owner could run. */
-  #recall(owner: string, hungry: Hungry, nowMs: number): void {
-    const holders: HolderSight[] = [];
-    for (const session of this.#conversations.sessions.values()) {
-      const holder = this.#holder(session, nowMs);
-      if (holder && this.#holdsFor(session, owner, hungry.cores)) holders.push(holder);
-    }
-    if (holders.length > 0) this.#takeBack(holders, hungry.slots, nowMs);
+  #recall(owner: string, { slots, cores }: Hungry, nowMs: number): void {
+    const { open } = this.#parts.granter;
+    const isFor = ({ task: id }: Lease) => {
+      const task = open.get(id);
+      if (task === undefined || task.coresPerSlot > cores) return false;
+      return owner === "" || task.owner === owner;
+    };
+    this.#takeBack(this.#conversations.sessions.values(), { owner, slots, isFor }, nowMs);
   }
 
-  #takeBack(holders: readonly HolderSight[], hungry: number, nowMs: number): void {
-    for (const order of this.#parts.shaper.recallFor(holders, hungry)) {
+  #takeBack(sessions: Iterable<Session>, wanted: Wanted, nowMs: number): void {
+    const holders: HolderSight[] = [];
+    for (const session of sessions) {
+      const holder = this.#holder(session, wanted, nowMs);
+      if (holder) holders.push(holder);
+    }
+    for (const order of this.#parts.shaper.recallFor(holders, wanted.slots)) {
       const session = this.#conversations.sessions.get(order.pilot as PilotNumber);
       if (!session) continue;
-      this.#askedMs.set(session.pilot, nowMs);
+      const asked = this.#askedMs.get(session.pilot) ?? new Map<string, number>();
+      this.#askedMs.set(session.pilot, asked.set(wanted.owner, nowMs));
       this.recalled += order.ranges;
-      this.#conversations.recall(session.pilot, this.#lastHeld(session, order.ranges), false);
+      const spans = this.#lastHeld(session, order.ranges, wanted.isFor);
+      this.#conversations.recall(session.pilot, spans, false);
     }
   }
 
-  #holdsFor(session: Session, owner: string, cores: number): boolean {
-    const [lease] = this.#parts.ledger.leasesOf(session.pilot);
-    const task = lease && this.#parts.granter.open.get(lease.task);
-    return (
-      task !== undefined && (owner === "" || task.owner === owner) && task.coresPerSlot <= cores
-    );
-  }
-
-  #holder(session: Session, nowMs: number): HolderSight | null {
-    const { ledger, shaper } = this.#parts;
-    const askedMs = this.#askedMs.get(session.pilot) ?? Number.NEGATIVE_INFINITY;
+  #holder(session: Session, { owner, isFor }: Wanted, nowMs: number): HolderSight | null {
+    const { ledger } = this.#parts;
+    const askedMs = this.#askedMs.get(session.pilot)?.get(owner) ?? Number.NEGATIVE_INFINITY;
     if (nowMs - askedMs < RECALL_AGAIN_MS) return null;
     const running = Math.max(0, session.slots - session.freeSlots);
     const unstarted = ledger.heldBy(session.pilot) - running;
     if (unstarted <= 0) return null;
-    const task = ledger.leasesOf(session.pilot)[0]?.task;
+    const leases = ledger.leasesOf(session.pilot).filter(isFor);
+    const [first] = leases;
+    if (first === undefined) return null;
     return {
       pilot: session.pilot,
       slots: session.slots,
       freeSlots: session.freeSlots,
-      unstarted,
-      meanSeconds: task === undefined ? 0 : shaper.costs.mean(task, session.nodeTypes[0] ?? ""),
+      unstarted: Math.min(
+        unstarted,
+        leases.reduce((sum, { open }) => sum + open, 0),
+      ),
+      meanSeconds: this.#meanSeconds(session, first.task, nowMs),
       roundTripSeconds: ROUND_TRIP_SECONDS,
       secondsLeft: secondsLeftOf(session, nowMs),
       draining: session.draining,
     };
   }
 
-  /** Up to `most` ranges that the pilot holds and has not started, from its newest lease back. */
-  #lastHeld(session: Session, most: number): SpanBlock[] {
+  /** Where none of the task's ranges has ended, what is known is how long the oldest one runs already. */
+  #meanSeconds(session: Session, task: TaskId, nowMs: number): number {
+    const mean = this.#parts.shaper.costs.mean(task, session.nodeTypes[0] ?? "");
+    if (mean >= 0) return mean;
+    let oldestMs = 0;
+    for (const started of session.account.log.running()) {
+      oldestMs = Math.max(oldestMs, nowMs - started.atMs);
+    }
+    return oldestMs / 1000;
+  }
+
+  /** Up to `most` ranges that the pilot holds and has not started, from its newest such lease back. */
+  #lastHeld(session: Session, most: number, isFor: (lease: Lease) => boolean): SpanBlock[] {
     const { ledger } = this.#parts;
     const builders = new Map<TaskId, SpanBlockBuilder>();
     let left = most;
-    for (const lease of ledger.leasesOf(session.pilot).reverse()) {
+    for (const lease of ledger.leasesOf(session.pilot).filter(isFor).reverse()) {
       if (left <= 0) break;
       const runs = ledger.runs(lease.task, lease.first, lease.count).reverse();
       for (const run of runs) {
