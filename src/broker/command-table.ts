@@ -421,7 +421,7 @@ export class CommandTable {
 
   #bundleCommands(): Pick<
     HandlerTable,
-    "disposable" | "bundleDeleted" | "drainPilot" | "allocationBegan"
+    "disposable" | "bundleDeleted" | "drainPilot" | "pilotsEnded" | "allocationBegan"
   > {
     const { book } = this.#parts;
     return {
@@ -450,6 +450,10 @@ export class CommandTable {
         if (!session) throw new JumboError("not_found", `no pilot ${pilot} is connected`);
         this.#conversations.drain(session, reason);
         reply.ok({});
+      },
+      pilotsEnded: ({ prefix }, reply) => {
+        this.#conversations.ended(prefix);
+        this.#afterCommit(() => reply.ok({}));
       },
     };
   }

@@ -180,6 +180,11 @@ export interface CommandMap {
   };
   /** Orders a pilot to drain. */
   drainPilot: { ask: { pilot: number; reason: string }; answer: Record<string, never> };
+  /**
+   * The processes of all pilots whose id begins so are known to have ended: their leases end at
+   * once, or with what still lies in their connection.
+   */
+  pilotsEnded: { ask: { prefix: string }; answer: Record<string, never> };
 
   // -- the merge room's side ---------------------------------------------------------------------
   /** Tasks whose every range is final and whose merge is not done. */

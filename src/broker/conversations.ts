@@ -86,10 +86,23 @@ export class Conversations {
     if (!session || this.sessions.get(session.pilot) !== session) return;
     this.sessions.delete(session.pilot);
     const { ledger, options } = this.#parts;
+    if (session.ended) this.#freed(ledger.expirePilot(session.pilot, this.#vanished));
     const alone = session.nodes.filter((node) => node.slots > 0).length <= 1;
     const grace = alone ? options.disconnectGraceMs : options.leaseTermMs;
     ledger.renew(session.pilot, this.#nowMs() + Math.min(grace, options.leaseTermMs));
     this.onSession(session, false);
+  }
+
+  /** The processes of pilots whose id begins so have ended: no grace is due, nobody comes back. */
+  ended(prefix: string): void {
+    const { book, ledger } = this.#parts;
+    for (const { number, pilotId } of book.pilots.values()) {
+      if (!pilotId.startsWith(prefix)) continue;
+      const session = this.sessions.get(number as PilotNumber);
+      // What it said last may lie in the connection still.
+      if (session) session.ended = true;
+      else this.#freed(ledger.expirePilot(number as PilotNumber, this.#vanished));
+    }
   }
 
   receive(connection: number, bytes: Uint8Array, begin: number, end: number): void {

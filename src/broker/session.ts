@@ -31,6 +31,8 @@ export interface Session {
   wallEndsMs: number;
   heardMs: number;
   draining: boolean;
+  /** Its process is known to have ended: nobody comes back once the connection is read out. */
+  ended: boolean;
   /** Tasks and files whose description it already has. */
   readonly knownTasks: Set<number>;
   readonly knownFiles: Map<number, Set<number>>;
@@ -81,6 +83,7 @@ export function openSession(
     wallEndsMs: Number.POSITIVE_INFINITY,
     heardMs: at.nowMs,
     draining: false,
+    ended: false,
     knownTasks: new Set(),
     knownFiles: new Map(),
     bundles: new Map(),

@@ -4,6 +4,7 @@
  * ranges a loss each, nothing else.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { jumboCommand } from "./own-command.ts";
 
 export interface LocalPilotOptions {
@@ -11,9 +12,13 @@ export interface LocalPilotOptions {
   readonly pilots: number;
   readonly slotsPerPilot: number;
   readonly bundlesDir: string;
+  /** A pilot's process has ended. */
+  readonly onEnded: (pilotId: string) => void;
   readonly log: (line: string) => void;
 }
 
+/** Ids of all pilots that any `run` starts begin so; none is the beginning of another. */
+export const LOCAL_PILOTS = "run-";
 const PAUSE_MS_FIRST = 100;
 const PAUSE_MS_MAX = 10_000;
 /** A pilot that lived so long had a chance: the pause begins anew. */
@@ -23,6 +28,8 @@ export class LocalPilots {
   readonly #options: LocalPilotOptions;
   readonly #children = new Map<number, ChildProcess>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #life = randomBytes(4).toString("hex");
+  #launches = 0;
   #stopping = false;
 
   constructor(options: LocalPilotOptions) {
@@ -56,6 +63,7 @@ export class LocalPilots {
   #launch(place: number, pauseMs: number): void {
     const { accessPath, slotsPerPilot, bundlesDir, log } = this.#options;
     const [node, command] = jumboCommand() as [string, string];
+    const pilotId = `${LOCAL_PILOTS}${++this.#launches}-${this.#life}`;
     const child = spawn(
       node,
       [
@@ -64,6 +72,8 @@ export class LocalPilots {
         "start",
         "--access",
         accessPath,
+        "--id",
+        pilotId,
         "--slots",
         String(slotsPerPilot),
         "--bundles",
@@ -81,6 +91,7 @@ export class LocalPilots {
     child.once("exit", (code, signal) => {
       this.#children.delete(place);
       if (this.#stopping) return;
+      this.#options.onEnded(pilotId);
       const lived = performance.now() - beganMs;
       const nextMs = lived > LIVED_MS ? PAUSE_MS_FIRST : Math.min(PAUSE_MS_MAX, pauseMs * 2);
       log(

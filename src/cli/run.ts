@@ -17,7 +17,7 @@ import { scanTask, weighTask } from "../scan/index.ts";
 import { checkAgainstScan, loadTaskFile, type TaskFile, type TaskSpec } from "../task/index.ts";
 import { watchDiskSpace } from "./disk-space.ts";
 import { type House, openHouse, scratchOf } from "./house.ts";
-import { LocalPilots } from "./local-pilots.ts";
+import { LOCAL_PILOTS, LocalPilots } from "./local-pilots.ts";
 
 /**
  * Shorter than that of `serve`: local pilots die with their engine, and when a killed run continues
@@ -119,12 +119,17 @@ async function runInside(
   const { client } = house.engine;
   const { task, existed } = await client.ask("submit", { spec, ...scanned });
   if (existed) hooks.log(`task "${spec.name}" is known to this store and continues`);
+  // Those of a run that was killed ended with it: what they held need not wait for their leases.
+  const ended = (prefix: string) => client.ask("pilotsEnded", { prefix });
+  await ended(LOCAL_PILOTS);
   const slots = options.slots || Math.max(1, Math.floor(availableParallelism() / options.pilots));
   const pilots = new LocalPilots({
     accessPath: house.accessPath,
     pilots: options.pilots,
     slotsPerPilot: slots,
     bundlesDir: join(storeDir, "bundles"),
+    // An engine that has stopped needs no word of it.
+    onEnded: (pilotId) => void ended(pilotId).catch(() => {}),
     log: hooks.log,
   });
   const unsubscribe = client.onEvent((event) => {

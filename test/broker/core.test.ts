@@ -110,6 +110,45 @@ describe("a connection that breaks", () => {
   });
 });
 
+describe("a pilot whose process is known to have ended", () => {
+  it("is not waited for: its leases end at once, those of others stay", () => {
+    const bench = new CoreBench();
+    const task = bench.task(8);
+    bench.hello(1, { pilotId: "run-1-ab" });
+    bench.hello(2, { pilotId: "elsewhere" });
+    bench.pass(1_000);
+    bench.crash();
+    const ranges = () => bench.ask("show", { task }).answer?.ranges;
+    expect(ranges()).toMatchObject({ ready: 0, leased: 8 });
+    bench.ask("pilotsEnded", { prefix: "run-" });
+    expect(ranges()).toMatchObject({ ready: 4, leased: 4 });
+    bench.pass(100);
+    bench.crash();
+    expect(ranges()).toMatchObject({ ready: 4, leased: 4 });
+  });
+
+  it("is still heard out: what lies in its connection counts", () => {
+    const bench = new CoreBench();
+    const task = bench.task(4);
+    const spans = firstSpan(welcomeOf(bench.hello(1, { pilotId: "run-1-ab" })));
+    bench.ask("pilotsEnded", { prefix: "run-1-ab" });
+    const done = singleSpan(
+      spans.task,
+      0,
+      1,
+      1,
+      spans.grant[0] as number,
+      spans.lease[0] as LeaseId,
+    );
+    bench.say(1, BUNDLE, exchange(1, [report(done)]));
+    bench.core.closed(1);
+    bench.core.endOfBatch();
+    bench.pass(100);
+    const view = bench.ask("show", { task }).answer;
+    expect(view?.ranges).toMatchObject({ ready: 3, leased: 0, done: 1 });
+  });
+});
+
 describe("an exchange", () => {
   it("has its grant at once and its verdicts only after the flush", () => {
     const bench = new CoreBench();
