@@ -1,5 +1,5 @@
 /**
- * The engine under test: `jumbo serve` as people run it, in a process of its own on one core, with
+ * The engine under test: `jumbo serve` as it is installed, in a process of its own on one core, with
  * three tasks of different priority that never end, so that attempts, leases with deadlines,
  * priorities, journal and checkpoint all work as in production.
  */
@@ -12,7 +12,6 @@ import {
   freshDir,
   type Place,
   pin,
-  ROOT,
   SERVER_CORE,
   start,
   type Transport,
@@ -50,7 +49,7 @@ export async function serve(
   const command = [
     process.execPath,
     ...(options.nodeFlags ?? []),
-    join(ROOT, "src", "cli", "jumbo.mjs"),
+    place.engine,
     ...["serve", "--store", store, "--http", "127.0.0.1:0", "--output", "quiet"],
     ...(options.inline ? ["--inline"] : []),
     ...(place.transport === "tcp" ? ["--listen", "tcp://127.0.0.1:0"] : []),

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CLOCK_TICKS_PER_SECOND = 100;
+const QUIET = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
 
 /** Servers run on one core, what loads them on the other. */
 export const SERVER_CORE = 0;
@@ -24,6 +25,8 @@ export interface Place {
   readonly transport: Transport;
   /** Everything that must be durable lies here: a disk, or tmpfs with modelled flushes. */
   readonly dir: string;
+  /** The built `jumbo`. */
+  readonly engine: string;
   /** Folder of heart-load, heart-echo, heart-flush. */
   readonly programs: string;
   /** Of servers: LD_PRELOAD of the modelled flush, or nothing. */
@@ -31,12 +34,13 @@ export interface Place {
   readonly close: () => void;
 }
 
-/** A folder of our own, and the programs in C, built once into the native build folder. */
+/** A folder of our own, the engine's package and the programs in C, built where they are not. */
 export function openPlace(
   modelledFlushUs: number | null,
   diskDir: string | null,
   transport: Transport,
 ): Place {
+  const engine = buildEngine();
   const programs = buildPrograms();
   const base = modelledFlushUs === null ? (diskDir ?? tmpdir()) : "/dev/shm";
   const dir = mkdtempSync(join(base, "jumbo-heart-"));
@@ -46,23 +50,29 @@ export function openPlace(
     environment["MODELLED_FLUSH_US"] = String(modelledFlushUs);
   }
   const close = () => rmSync(dir, { recursive: true, force: true });
-  return { transport, dir, programs, environment, close };
+  return { transport, dir, engine, programs, environment, close };
+}
+
+/** The engine as it is installed (`npm run build`), made anew from the source. */
+function buildEngine(): string {
+  const rolldown = join(ROOT, "node_modules", "rolldown", "bin", "cli.mjs");
+  execFileSync(process.execPath, [rolldown, "-c", "rolldown.config.ts"], { ...QUIET, cwd: ROOT });
+  return join(ROOT, "dist", "lib", "cli", "jumbo.mjs");
 }
 
 function buildPrograms(): string {
   const build = join(ROOT, "native", "build", "bench");
   mkdirSync(build, { recursive: true });
-  const quiet = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
   const options = [
     "-DJUMBO_BUILD_BENCH=ON",
     "-DJUMBO_BUILD_TESTS=OFF",
     "-DCMAKE_BUILD_TYPE=Release",
   ];
   if (!existsSync(join(build, "CMakeCache.txt"))) {
-    execFileSync("cmake", ["-S", join(ROOT, "native"), "-B", build, ...options], quiet);
+    execFileSync("cmake", ["-S", join(ROOT, "native"), "-B", build, ...options], QUIET);
   }
   const targets = ["heart-load", "heart-echo", "heart-flush", "modelled-flush"];
-  execFileSync("cmake", ["--build", build, "--target", ...targets], quiet);
+  execFileSync("cmake", ["--build", build, "--target", ...targets], QUIET);
   return join(build, "bench");
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The command `jumbo`. Source runs as it is by type stripping, which needs Node >= 22.18; an older
- * Node hands over to the one that `npm ci` put into node_modules. A published package runs dist/.
+ * The command `jumbo`. In a clone the source runs as it is by type stripping; in the built package
+ * the programs lie beside this file. Both need Node >= 22.18: an older one hands over to the Node
+ * that `npm ci` put into node_modules.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -12,9 +13,8 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
-const built = join(root, "dist", "cli", "main.js");
 const [major, minor] = process.versions.node.split(".").map(Number);
-const stripsTypes = major > 22 || (major === 22 && minor >= 18);
+const isNewEnough = major > 22 || (major === 22 && minor >= 18);
 const source = join(here, "main.ts");
 
 // Compiled code is kept between starts, since half of a start is compiling; in a folder of this
@@ -26,15 +26,17 @@ process.env.NODE_COMPILE_CACHE ??= join(
 );
 nodeModule.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
 
-if (existsSync(source) && stripsTypes) await import("./main.ts");
-else if (existsSync(source)) handOver(join(root, "node_modules", "node", "bin", "node"));
-else await import(built);
+if (!isNewEnough) handOver(join(root, "node_modules", "node", "bin", "node"));
+else if (existsSync(source)) await import("./main.ts");
+else await import("./main.js");
 
 function handOver(node) {
   if (!existsSync(node)) {
+    const remedy = existsSync(source)
+      ? "the Node that `npm ci` brings is not there: were install scripts off?) run `npm rebuild node`, or"
+      : "this package brings none)";
     console.error(
-      `jumbo: Node ${process.versions.node} is too old (sources need 22.18 or later, and the Node that ` +
-        "`npm ci` brings is not there: were install scripts off?) run `npm rebuild node`, or use a newer Node",
+      `jumbo: Node ${process.versions.node} is too old (22.18 or later is needed, and ${remedy} use a newer Node`,
     );
     process.exit(2);
   }

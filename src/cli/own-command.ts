@@ -2,6 +2,5 @@
 import { fileURLToPath } from "node:url";
 
 export function jumboCommand(): string[] {
-  const entry = import.meta.url.endsWith(".ts") ? "./jumbo.mjs" : "./main.js";
-  return [process.execPath, fileURLToPath(new URL(entry, import.meta.url))];
+  return [process.execPath, fileURLToPath(new URL("./jumbo.mjs", import.meta.url))];
 }

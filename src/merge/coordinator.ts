@@ -49,7 +49,7 @@ export interface MergeOptions {
 
 /** Worker file for the pool. */
 export const MERGE_WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js",
+  import.meta.url.endsWith(".ts") ? "./merge-worker.ts" : "./merge-worker.js",
   import.meta.url,
 );
 

@@ -6,7 +6,7 @@
 import { JumboError } from "../base/index.ts";
 import type { TaskFile, TaskSpec } from "../task/index.ts";
 import type { ScanAnswer, ScanJob } from "./job.ts";
-import runScanJob from "./worker.ts";
+import runScanJob from "./scan-worker.ts";
 
 /** A piscina pool, or anything that runs the default export of a module with one argument. */
 export interface ScanPool {
@@ -25,7 +25,7 @@ const JOBS_IN_FLIGHT_MAX = 16;
 
 /** The module whose default export is the scan job, for a pool. */
 export const SCAN_WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js",
+  import.meta.url.endsWith(".ts") ? "./scan-worker.ts" : "./scan-worker.js",
   import.meta.url,
 ).href;
 

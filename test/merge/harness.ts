@@ -11,7 +11,7 @@ import { FrameGatherer } from "../../src/broker/port.ts";
 import { type BundleWriter, createBundle } from "../../src/bundle/index.ts";
 import type { MergeJob } from "../../src/merge/index.ts";
 import { MergeCoordinator } from "../../src/merge/index.ts";
-import runMergeJob from "../../src/merge/worker.ts";
+import runMergeJob from "../../src/merge/merge-worker.ts";
 import { FileTable, type TaskFile, type TaskSpec, validateTask } from "../../src/task/index.ts";
 import {
   decodePayload,

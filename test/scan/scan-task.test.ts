@@ -37,7 +37,7 @@ describe("scanTask", () => {
   it("makes two instances of a file listed twice, scanned once, in the order listed", async () => {
     const [a, b] = [bench.file("a.csv", CSV), bench.file("b.csv", "x\n1\n")];
     const jobs: string[] = [];
-    const worker = await import("../../src/scan/worker.ts");
+    const worker = await import("../../src/scan/scan-worker.ts");
     const pool: ScanPool = {
       run(job) {
         jobs.push((job as { source: string }).source);

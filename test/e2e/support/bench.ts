@@ -13,7 +13,8 @@ import { dirname, join, resolve } from "node:path";
 import { afterAll, expect } from "vitest";
 
 export const repository = resolve(import.meta.dirname, "../../..");
-const JUMBO = join(repository, "src/cli/jumbo.mjs");
+/** The clone's, or that of a built package, so that all these tests can be made of it too. */
+const JUMBO = process.env["JUMBO_PROGRAM"] ?? join(repository, "src/cli/jumbo.mjs");
 /** Node that runs the tests; payloads written in JavaScript name it too. */
 export const node = process.execPath;
 /** Path of one of the payload programs of these tests. */
@@ -112,6 +113,7 @@ export class Child {
 
 export class Bench {
   readonly folder: string = mkdtempSync(join(tmpdir(), "jumbo-e2e-"));
+  program = JUMBO;
   readonly #children = new Set<Child>();
   #places = 0;
 
@@ -137,7 +139,7 @@ export class Bench {
 
   /** `jumbo ARGS`, running. */
   start(args: readonly string[], options: StartOptions = {}): Child {
-    const child = new Child(node, [JUMBO, ...args], {
+    const child = new Child(node, [this.program, ...args], {
       cwd: options.cwd ?? this.folder,
       env: this.environment(options.env),
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
