@@ -124,6 +124,14 @@ export class Accounts {
     row.isConnected = false;
   }
 
+  /** `pilotId/generation` of an allocation's pilots. */
+  pilotsOf(queue: string, allocation: string): string[] {
+    const of = [...this.#rows].filter(
+      ([, row]) => row.queue === queue && row.allocation === allocation,
+    );
+    return of.map(([name]) => name);
+  }
+
   /** Somebody knows when an allocation began: what its pilots missed of it is their start-up. */
   allocationBegan(queue: string, allocation: string, wallMs: number): void {
     this.#begun.set(`${queue}/${allocation}`, wallMs);

@@ -421,9 +421,14 @@ export class CommandTable {
 
   #bundleCommands(): Pick<
     HandlerTable,
-    "disposable" | "bundleDeleted" | "drainPilot" | "pilotsEnded" | "allocationBegan"
+    | "disposable"
+    | "bundleDeleted"
+    | "drainPilot"
+    | "pilotsEnded"
+    | "allocationBegan"
+    | "allocationEnded"
   > {
-    const { book } = this.#parts;
+    const { book, accounts } = this.#parts;
     return {
       disposable: (_ask, reply) => {
         const rows = [...book.bundles.values()].filter((row) => {
@@ -442,8 +447,13 @@ export class CommandTable {
         this.#afterCommit(() => reply.ok({}));
       },
       allocationBegan: ({ queue, allocation, wallMs }, reply) => {
-        this.#parts.accounts.allocationBegan(queue, allocation, wallMs);
+        accounts.allocationBegan(queue, allocation, wallMs);
         reply.ok({});
+      },
+      allocationEnded: ({ queue, allocation }, reply) => {
+        const of = new Set(accounts.pilotsOf(queue, allocation));
+        this.#conversations.ended(({ pilotId, generation }) => of.has(`${pilotId}/${generation}`));
+        this.#afterCommit(() => reply.ok({}));
       },
       drainPilot: ({ pilot, reason }, reply) => {
         const session = this.#conversations.sessions.get(pilot as PilotNumber);
@@ -452,7 +462,7 @@ export class CommandTable {
         reply.ok({});
       },
       pilotsEnded: ({ prefix }, reply) => {
-        this.#conversations.ended(prefix);
+        this.#conversations.ended(({ pilotId }) => pilotId.startsWith(prefix));
         this.#afterCommit(() => reply.ok({}));
       },
     };

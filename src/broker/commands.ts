@@ -180,6 +180,8 @@ export interface CommandMap {
   };
   /** Orders a pilot to drain. */
   drainPilot: { ask: { pilot: number; reason: string }; answer: Record<string, never> };
+  /** An allocation is over: so are its pilots, as below. */
+  allocationEnded: { ask: { queue: string; allocation: string }; answer: Record<string, never> };
   /**
    * The processes of all pilots whose id begins so are known to have ended: their leases end at
    * once, or with what still lies in their connection.

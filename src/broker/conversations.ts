@@ -39,6 +39,8 @@ import { openSession, type Session, setResources, setSecondsLeft } from "./sessi
 
 /** One exchange of so many tells how long a flush takes. */
 const FLUSH_EVERY = 64;
+/** What a process that has ended said last is read within this. */
+const ENDED_SILENCE_MS = 2_000;
 const VANISHED = "the pilot vanished while it ran";
 
 interface Connection {
@@ -86,22 +88,23 @@ export class Conversations {
     if (!session || this.sessions.get(session.pilot) !== session) return;
     this.sessions.delete(session.pilot);
     const { ledger, options } = this.#parts;
-    if (session.ended) this.#freed(ledger.expirePilot(session.pilot, this.#vanished));
+    this.#bury(session);
     const alone = session.nodes.filter((node) => node.slots > 0).length <= 1;
     const grace = alone ? options.disconnectGraceMs : options.leaseTermMs;
     ledger.renew(session.pilot, this.#nowMs() + Math.min(grace, options.leaseTermMs));
     this.onSession(session, false);
   }
 
-  /** The processes of pilots whose id begins so have ended: no grace is due, nobody comes back. */
-  ended(prefix: string): void {
+  /** The processes of those pilots have ended: no grace is due, nobody comes back. */
+  ended(isOne: (pilot: { pilotId: string; generation: number }) => boolean): void {
     const { book, ledger } = this.#parts;
-    for (const { number, pilotId } of book.pilots.values()) {
-      if (!pilotId.startsWith(prefix)) continue;
-      const session = this.sessions.get(number as PilotNumber);
+    for (const row of book.pilots.values()) {
+      if (!isOne(row)) continue;
+      const pilot = row.number as PilotNumber;
+      const session = this.sessions.get(pilot);
       // What it said last may lie in the connection still.
-      if (session) session.ended = true;
-      else this.#freed(ledger.expirePilot(number as PilotNumber, this.#vanished));
+      if (session) Object.assign(session, { ended: true, heardMs: this.#nowMs() });
+      else this.#freed(ledger.expirePilot(pilot, this.#vanished));
     }
   }
 
@@ -136,7 +139,8 @@ export class Conversations {
     const { options, ledger } = this.#parts;
     for (const connection of this.#connections.values()) {
       const { session } = connection;
-      if (session ? nowMs - session.heardMs > 2 * options.heartbeatMs + 1_000 : false) {
+      const silenceMs = session?.ended ? ENDED_SILENCE_MS : 2 * options.heartbeatMs + 1_000;
+      if (session && nowMs - session.heardMs > silenceMs) {
         this.#fault(
           connection,
           new JumboError(
@@ -449,8 +453,15 @@ export class Conversations {
     this.#drop(connection, { type: "fault", code: error.code, message: messageOf(error) });
     if (session && this.sessions.get(session.pilot) === session) {
       this.sessions.delete(session.pilot);
+      this.#bury(session);
       this.onSession(session, false);
     }
+  }
+
+  /** Of a pilot that is known to have ended nothing is kept once its connection is gone. */
+  #bury(session: Session): void {
+    if (!session.ended) return;
+    this.#freed(this.#parts.ledger.expirePilot(session.pilot, this.#vanished));
   }
 
   #drop(connection: Connection, last: EngineMessage): void {

@@ -264,8 +264,11 @@ export class QueueKeeper {
   }
 
   #clearUp(one: AllocationRecord): void {
-    const { record, log, nowSeconds } = this.#parts;
+    const { record, client, log, nowSeconds } = this.#parts;
     this.#idleSince.delete(one.id);
+    // A node that went away without a word would keep its ranges for the rest of their leases.
+    const which = { queue: record.name, allocation: one.id };
+    void client.ask("allocationEnded", which).catch((error) => log(messageOf(error)));
     const spoke = one.startupSeconds >= 0;
     // One that ended between two looks may have had pilots all the same: its exit code tells.
     const bad =

@@ -106,6 +106,7 @@ export class BenchPilot {
     this.#want = this.#wanted();
     this.#bench.hello(connection, {
       pilotId: this.name,
+      allocation: this.name,
       nodes,
       held: [...held, ...reports.flatMap(({ spans }) => spans)],
       want: this.#want,

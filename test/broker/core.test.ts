@@ -127,6 +127,27 @@ describe("a pilot whose process is known to have ended", () => {
     expect(ranges()).toMatchObject({ ready: 4, leased: 4 });
   });
 
+  it("is not waited for when its allocation is over, whatever its connection looks like", () => {
+    const bench = new CoreBench();
+    const task = bench.task(12);
+    const nodes = ["n1", "n2"].map((name) => ({ name, cores: 2, gpus: 0, memoryMiB: 1, slots: 2 }));
+    const ranges = () => bench.ask("show", { task }).answer?.ranges;
+    bench.hello(1, { pilotId: "silent", allocation: "a1", nodes });
+    bench.hello(2, { pilotId: "broken", allocation: "a1", nodes });
+    bench.hello(3, { pilotId: "other", allocation: "a2", nodes });
+    bench.core.closed(2);
+    bench.core.closed(3);
+    bench.core.endOfBatch();
+    bench.ask("allocationEnded", { queue: "q", allocation: "a1" });
+    expect(ranges()).toMatchObject({ ready: 4, leased: 8 });
+    bench.say(1, { type: "heartbeat", freeSlots: 4, secondsLeft: -1 });
+    bench.pass(1_500);
+    expect(ranges()).toMatchObject({ ready: 4, leased: 8 });
+    bench.pass(700);
+    expect(bench.closed).toEqual([1]);
+    expect(ranges()).toMatchObject({ ready: 8, leased: 4 });
+  });
+
   it("is still heard out: what lies in its connection counts", () => {
     const bench = new CoreBench();
     const task = bench.task(4);

@@ -125,9 +125,11 @@ class World {
   }
 
   #end(at: number): void {
-    const [gone] = this.#pilots.splice(at, 1);
-    this.#bench.core.closed((gone as BenchPilot).connection);
+    const [gone] = this.#pilots.splice(at, 1) as [BenchPilot];
+    this.#bench.core.closed(gone.connection);
     this.#bench.core.endOfBatch();
+    if (!this.#faults?.chance(0.5)) return;
+    this.#bench.ask("allocationEnded", { queue: "q", allocation: gone.name });
   }
 
   #faultsOf(faults: SeededRandom): void {

@@ -218,6 +218,25 @@ describe("a queue", () => {
     expect(foldersOf()).toEqual([]);
   });
 
+  it("tells the engine that an allocation is over, once", async () => {
+    await submitTask(10);
+    const told: unknown[] = [];
+    const { client } = engine;
+    const ask = client.ask.bind(client);
+    client.ask = (name, what) => {
+      if (name === "allocationEnded") told.push(what);
+      return ask(name, what);
+    };
+    const keeper = makeKeeper();
+    await keeper.pass();
+    const start = nowSeconds;
+    site.jobs([{ id: 101, name: nameOf(101), state: "NODE_FAIL", start, end: start + 5 }]);
+    await keeper.setPaused(true);
+    await keeper.pass();
+    await keeper.pass();
+    expect(told).toEqual([{ queue: "hpc", allocation: keeper.record.allocations[0]?.id }]);
+  });
+
   it("takes a job back that does not begin: its hole is gone", async () => {
     await submitTask(10);
     const keeper = makeKeeper({ pendingSecondsMax: 50 });
