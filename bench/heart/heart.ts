@@ -51,7 +51,7 @@ export async function runHeart(
 ): Promise<{ report: HeartReport; exitCode: number }> {
   const figures = new Figures((figure) => options.print(figureLine(figure)));
   const rounds = options.rounds ?? (options.quick ? 1 : 5);
-  const place = openPlace(options.modelledFlushUs, options.dir, options.transport);
+  const place = await openPlace(options.modelledFlushUs, options.dir, options.transport);
   const engines = new Engines(place, options.quick);
   let exitCode = 0;
   try {

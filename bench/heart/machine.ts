@@ -2,12 +2,21 @@
  * What everything of the bench needs of its machine: processes pinned to one core, their ends, CPU
  * time of a process, fresh folders, the programs in C. Each process is ended by its own pid.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CLOCK_TICKS_PER_SECOND = 100;
@@ -35,13 +44,14 @@ export interface Place {
 }
 
 /** A folder of our own, the engine's package and the programs in C, built where they are not. */
-export function openPlace(
+export async function openPlace(
   modelledFlushUs: number | null,
   diskDir: string | null,
   transport: Transport,
-): Place {
-  const engine = buildEngine();
+): Promise<Place> {
+  const building = buildEngine();
   const programs = buildPrograms();
+  const engine = await building;
   const base = modelledFlushUs === null ? (diskDir ?? tmpdir()) : "/dev/shm";
   const dir = mkdtempSync(join(base, "jumbo-heart-"));
   const environment: NodeJS.ProcessEnv = { ...process.env };
@@ -53,11 +63,21 @@ export function openPlace(
   return { transport, dir, engine, programs, environment, close };
 }
 
-/** The engine as it is installed (`npm run build`), made anew from the source. */
-function buildEngine(): string {
-  const rolldown = join(ROOT, "node_modules", "rolldown", "bin", "cli.mjs");
-  execFileSync(process.execPath, [rolldown, "-c", "rolldown.config.ts"], { ...QUIET, cwd: ROOT });
-  return join(ROOT, "dist", "lib", "cli", "jumbo.mjs");
+/** The engine as it is installed (`npm run build`), made anew where the source is newer. */
+async function buildEngine(): Promise<string> {
+  const programs = join(ROOT, "dist", "lib", "cli");
+  const main = join(programs, "main.js");
+  const source = ["rolldown.config.ts", "package-lock.json", "src"];
+  for (const path of readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })) {
+    source.push(join("src", path));
+  }
+  const changedMs = Math.max(...source.map((path) => statSync(join(ROOT, path)).mtimeMs));
+  if (!existsSync(main) || statSync(main).mtimeMs < changedMs) {
+    const rolldown = join(ROOT, "node_modules", "rolldown", "bin", "cli.mjs");
+    const command = [rolldown, "-c", "rolldown.config.ts"];
+    await promisify(execFile)(process.execPath, command, { cwd: ROOT });
+  }
+  return join(programs, "jumbo.mjs");
 }
 
 function buildPrograms(): string {
