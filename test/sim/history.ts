@@ -329,6 +329,7 @@ export class History {
     if (random.chance(0.5)) at(() => this.#client.retryOne());
     if (random.chance(0.3)) at(() => this.#client.extendOne());
     if (random.chance(0.3)) at(() => this.#client.drainOne());
+    if (this.seed % 8 === 6) this.#tellEnds();
     if (this.#profile.worseThanTcp) {
       this.network.chaos = { lose: 0.02, double: 0.05, overtake: 0.05 };
       // Frames that TCP would not lose are only made good by a fresh hello.
@@ -338,6 +339,19 @@ export class History {
         this.time.after(5_000, again);
       };
       this.time.after(5_000, again);
+    }
+  }
+
+  /** Somebody who knows tells the engine of pilots that have ended; at times it is not true. */
+  #tellEnds(): void {
+    const random = new SeededRandom(this.seed + 0xe2d);
+    for (let i = 0; i < 4; i++) {
+      this.time.after(CHAOS_MS * random.nextUnit(), () => {
+        const pilot = this.#pilots[random.below(Math.max(1, this.#pilots.length))];
+        if (this.#healed || !pilot) return;
+        if (random.chance(0.7)) pilot.crash(100 + 4_000 * random.nextUnit());
+        this.time.after(300 * random.nextUnit(), () => this.#client.tellEnd(pilot.id));
+      });
     }
   }
 

@@ -109,6 +109,8 @@ export class Outside {
   readonly #graceMs: number;
   readonly #peers = new Map<number, Peer>();
   readonly #deadlines = new Map<string, number>();
+  /** Connected pilots of which the engine was told that their process has ended. */
+  readonly #ended = new Set<string>();
   /** When a pilot was last heard, or the engine ended, after the pilot's deadline. */
   readonly #lapses = new Map<string, number>();
   /** What tasks were submitted as, by name. */
@@ -183,6 +185,7 @@ export class Outside {
 
   /** A life ends: leases past their deadline may have expired before. */
   engineDied(): void {
+    this.#ended.clear();
     for (const [pilot, deadlineMs] of this.#deadlines) {
       if (deadlineMs <= this.#time.nowMs) this.#lapses.set(pilot, this.#time.nowMs);
     }
@@ -230,6 +233,13 @@ export class Outside {
     this.#deadlines.set(pilot, nowMs + forMs);
   }
 
+  /** The engine is told that the pilot's process has ended: no lease of it is kept any longer. */
+  tellsEnd(pilot: string): void {
+    const isConnected = [...this.#peers.values()].some((peer) => peer.pilot === pilot);
+    if (isConnected) this.#ended.add(pilot);
+    else this.#renew(pilot, 0);
+  }
+
   // -- what the engine hears ---------------------------------------------------------------------
 
   hears(connection: number, message: PilotMessage): void {
@@ -251,12 +261,14 @@ export class Outside {
   closed(connection: number): void {
     const peer = this.#peers.get(connection);
     this.#peers.delete(connection);
-    if (peer) this.#renew(peer.pilot, this.#graceMs);
+    if (peer) this.#renew(peer.pilot, this.#ended.delete(peer.pilot) ? 0 : this.#graceMs);
   }
 
   /** The engine ended the connection by itself: deadlines stay. */
   closedByEngine(connection: number): void {
+    const peer = this.#peers.get(connection);
     this.#peers.delete(connection);
+    if (peer && this.#ended.delete(peer.pilot)) this.#renew(peer.pilot, 0);
   }
 
   #started(spans: readonly SpanBlock[]): void {
@@ -273,6 +285,7 @@ export class Outside {
     const pilot = hello.pilotId;
     const listed = new Set<string>();
     const mustKeep = new Set<string>();
+    this.#ended.delete(pilot);
     this.#renew(pilot, this.#termMs);
     eachRange(hello.held, (block, at, index) => {
       const lease = block.lease[at] as number;

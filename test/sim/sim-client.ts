@@ -182,6 +182,12 @@ export class SimClient {
     });
   }
 
+  tellEnd(pilotId: string): void {
+    if (this.#world.core() === null) return;
+    this.#world.checkers.outside.tellsEnd(pilotId);
+    this.ask("pilotsEnded", { prefix: pilotId });
+  }
+
   #any(): SimTask | null {
     const task = this.tasks[this.#world.random.below(this.tasks.length)];
     return task && task.id !== 0 ? task : null;
