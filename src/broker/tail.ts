@@ -18,7 +18,7 @@ import type { CoreParts } from "./parts.ts";
 import { coresMax, type Session, secondsLeftOf } from "./session.ts";
 
 const LOOK_MS = 1_000;
-/** A pilot is not asked again before its answer could have come. */
+/** A pilot that was asked and still holds it unstarted is not asked again before. */
 const RECALL_AGAIN_MS = 5_000;
 
 interface Hungry {
@@ -27,19 +27,26 @@ interface Hungry {
   cores: number;
 }
 
-/** What is to be taken back: for whose pilots, for how many slots, and of which leases. */
+/** What is to be taken back: for how many slots, and of which leases. */
 interface Wanted {
-  readonly owner: string;
   readonly slots: number;
   readonly isFor: (lease: Lease) => boolean;
+}
+
+/** Ranges of a lease that its pilot was asked to give back. */
+interface Asked {
+  readonly lease: Lease;
+  readonly first: number;
+  readonly count: number;
+  readonly atMs: number;
 }
 
 export class Tail {
   readonly #parts: CoreParts;
   readonly #conversations: Conversations;
   readonly #copies: Copies;
-  /** By pilot: when it was asked for the starving pilots of an owner, "" of nobody. */
-  readonly #askedMs = new Map<number, Map<string, number>>();
+  /** By pilot: what it was asked for and may still hold. */
+  readonly #asked = new Map<number, Asked[]>();
   #lookedMs = 0;
   recalled = 0;
   handedBack = 0;
@@ -66,16 +73,12 @@ export class Tail {
     for (const session of this.#conversations.sessions.values()) {
       if (!session.reshaped) continue;
       session.reshaped = false;
-      this.#takeBack(
-        [session],
-        { owner: "", slots: Number.POSITIVE_INFINITY, isFor: () => true },
-        nowMs,
-      );
+      this.#takeBack([session], { slots: Number.POSITIVE_INFINITY, isFor: () => true }, nowMs);
     }
   }
 
   forget(pilot: number): void {
-    this.#askedMs.delete(pilot);
+    this.#asked.delete(pilot);
   }
 
   /** Free slots whose want nothing ready can meet, by the owner of their pilots' key ("": nobody). */
@@ -117,30 +120,44 @@ export class Tail {
       if (task === undefined || task.coresPerSlot > cores) return false;
       return owner === "" || task.owner === owner;
     };
-    this.#takeBack(this.#conversations.sessions.values(), { owner, slots, isFor }, nowMs);
+    this.#takeBack(this.#conversations.sessions.values(), { slots, isFor }, nowMs);
   }
 
-  #takeBack(sessions: Iterable<Session>, wanted: Wanted, nowMs: number): void {
+  #takeBack(sessions: Iterable<Session>, { slots, isFor }: Wanted, nowMs: number): void {
     const holders: HolderSight[] = [];
     for (const session of sessions) {
-      const holder = this.#holder(session, wanted, nowMs);
+      const holder = this.#holder(session, isFor, nowMs);
       if (holder) holders.push(holder);
     }
-    for (const order of this.#parts.shaper.recallFor(holders, wanted.slots)) {
+    for (const order of this.#parts.shaper.recallFor(holders, slots)) {
       const session = this.#conversations.sessions.get(order.pilot as PilotNumber);
       if (!session) continue;
-      const asked = this.#askedMs.get(session.pilot) ?? new Map<string, number>();
-      this.#askedMs.set(session.pilot, asked.set(wanted.owner, nowMs));
       this.recalled += order.ranges;
-      const spans = this.#lastHeld(session, order.ranges, wanted.isFor);
+      const spans = this.#lastHeld(session, order.ranges, isFor, nowMs);
       this.#conversations.recall(session.pilot, spans, false);
     }
   }
 
-  #holder(session: Session, { owner, isFor }: Wanted, nowMs: number): HolderSight | null {
+  /** Has the pilot still to answer for such leases? What it gave back or started is forgotten. */
+  #isAwaited(session: Session, isFor: (lease: Lease) => boolean, nowMs: number): boolean {
+    const asked = this.#asked.get(session.pilot);
+    if (asked === undefined) return false;
+    const open = asked.filter((one) => nowMs - one.atMs < RECALL_AGAIN_MS && this.#isHeld(one));
+    if (open.length > 0) this.#asked.set(session.pilot, open);
+    else this.#asked.delete(session.pilot);
+    return open.some(({ lease }) => isFor(lease));
+  }
+
+  #isHeld({ lease, first, count }: Asked): boolean {
     const { ledger } = this.#parts;
-    const askedMs = this.#askedMs.get(session.pilot)?.get(owner) ?? Number.NEGATIVE_INFINITY;
-    if (nowMs - askedMs < RECALL_AGAIN_MS) return null;
+    if (!ledger.hasTask(lease.task)) return false;
+    const runs = ledger.runs(lease.task, first, count);
+    return runs.some((run) => run.state === STATE.held && run.lease === lease.id);
+  }
+
+  #holder(session: Session, isFor: (lease: Lease) => boolean, nowMs: number): HolderSight | null {
+    if (this.#isAwaited(session, isFor, nowMs)) return null;
+    const { ledger } = this.#parts;
     const running = Math.max(0, session.slots - session.freeSlots);
     const unstarted = ledger.heldBy(session.pilot) - running;
     if (unstarted <= 0) return null;
@@ -173,9 +190,19 @@ export class Tail {
     return oldestMs / 1000;
   }
 
-  /** Up to `most` ranges that the pilot holds and has not started, from its newest such lease back. */
-  #lastHeld(session: Session, most: number, isFor: (lease: Lease) => boolean): SpanBlock[] {
+  /**
+   * Up to `most` ranges that the pilot holds and has not started, from its newest such lease back:
+   * they are asked for from now on.
+   */
+  #lastHeld(
+    session: Session,
+    most: number,
+    isFor: (lease: Lease) => boolean,
+    atMs: number,
+  ): SpanBlock[] {
     const { ledger } = this.#parts;
+    const asked = this.#asked.get(session.pilot) ?? [];
+    this.#asked.set(session.pilot, asked);
     const builders = new Map<TaskId, SpanBlockBuilder>();
     let left = most;
     for (const lease of ledger.leasesOf(session.pilot).filter(isFor).reverse()) {
@@ -189,6 +216,7 @@ export class Tail {
         const builder = builders.get(lease.task) ?? new SpanBlockBuilder(lease.task);
         builders.set(lease.task, builder);
         builder.add(end - count, count, run.attempts + 1, Math.max(1, run.grants), lease.id);
+        asked.push({ lease, first: end - count, count, atMs });
         left -= count;
       }
     }
