@@ -187,6 +187,8 @@ export class Tail {
     for (const started of session.account.log.running()) {
       oldestMs = Math.max(oldestMs, nowMs - started.atMs);
     }
+    // Since it came back, perhaps to another life of the engine, it runs something all the same.
+    if (oldestMs === 0 && session.freeSlots < session.slots) oldestMs = nowMs - session.openedMs;
     return oldestMs / 1000;
   }
 

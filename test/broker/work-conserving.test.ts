@@ -15,13 +15,13 @@ const STEP_MS = 500;
 /** Everybody who wants is asked again once a second. */
 const IDLE_MS_MAX = 2_000;
 /** Who gave back what was asked for is asked again a second later; who did not, after five. */
-const QUEUED_MS_MAX = 8_000;
+const QUEUED_MS_MAX = 7_000;
 const OWNERS = ["a", "b", "c"];
 /** Far more time than any range of the task can take: no wall is a reason to leave a slot idle. */
 const WALL_MEANS = 8;
 /** The last ones found something once. */
 const SEEDS = [...Array.from({ length: 60 }, (_, i) => i + 1), 84, 149, 674, 1656, 2033];
-const ROUGH_SEEDS = Array.from({ length: 100 }, (_, i) => i + 1);
+const ROUGH_SEEDS = [...Array.from({ length: 100 }, (_, i) => i + 1), 1187];
 
 interface Task {
   readonly id: number;
