@@ -1,10 +1,11 @@
 /**
  * `npm run build`: the package in dist/, to be installed without the clone. Each thread's program is
- * one file and what it loads on demand, since loading hundreds of modules is a third of a start; all
- * of them lie in one folder, so that what they find beside themselves (workers, package.json) lies
- * the same way as in src/cli. Libraries are inside but for those with native code or with files of
- * their own that they start; jsroot could not be installed as a dependency at all, because it asks
- * for native modules that only a root package can leave out.
+ * a few files instead of hundreds, whose loading is a third of a start; all of them lie in one
+ * folder, so that what they find beside themselves (workers, package.json) lies the same way as in
+ * src/cli. Libraries are inside but for those with native code or files of their own that they
+ * start (lmdb, msgpackr, piscina), and those that are asked for by name when they are first needed
+ * (src/task/libraries.ts); jsroot could not be installed as a dependency at all, because it asks for
+ * native modules that only a root package can leave out.
  */
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

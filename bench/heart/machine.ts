@@ -20,7 +20,6 @@ import { promisify } from "node:util";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CLOCK_TICKS_PER_SECOND = 100;
-const QUIET = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
 
 /** Servers run on one core, what loads them on the other. */
 export const SERVER_CORE = 0;
@@ -83,16 +82,17 @@ async function buildEngine(): Promise<string> {
 function buildPrograms(): string {
   const build = join(ROOT, "native", "build", "bench");
   mkdirSync(build, { recursive: true });
+  const quiet = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
   const options = [
     "-DJUMBO_BUILD_BENCH=ON",
     "-DJUMBO_BUILD_TESTS=OFF",
     "-DCMAKE_BUILD_TYPE=Release",
   ];
   if (!existsSync(join(build, "CMakeCache.txt"))) {
-    execFileSync("cmake", ["-S", join(ROOT, "native"), "-B", build, ...options], QUIET);
+    execFileSync("cmake", ["-S", join(ROOT, "native"), "-B", build, ...options], quiet);
   }
   const targets = ["heart-load", "heart-echo", "heart-flush", "modelled-flush"];
-  execFileSync("cmake", ["--build", build, "--target", ...targets], QUIET);
+  execFileSync("cmake", ["--build", build, "--target", ...targets], quiet);
   return join(build, "bench");
 }
 

@@ -59,6 +59,10 @@ export type SavedAccount = readonly [
   tasks: readonly (readonly [number, number])[],
 ];
 
+type Who = Pick<Account, "pilotId" | "generation">;
+
+const nameOf = ({ pilotId, generation }: Who): string => `${pilotId}/${generation}`;
+
 interface AccountParts {
   readonly ledger: Ledger;
   readonly shaper: Shaper;
@@ -84,7 +88,7 @@ export class Accounts {
     const { clock } = this.#parts;
     const { pilotId, generation, queue, allocation } = hello;
     const slots = hello.nodes.reduce((sum, node) => sum + node.slots, 0);
-    const key = `${pilotId}/${generation}`;
+    const key = nameOf(hello);
     const nowMs = clock.monotonicMs();
     let row = this.#rows.get(key);
     const before = this.#byPilot.get(pilot);
@@ -124,12 +128,10 @@ export class Accounts {
     row.isConnected = false;
   }
 
-  /** `pilotId/generation` of an allocation's pilots. */
-  pilotsOf(queue: string, allocation: string): string[] {
-    const of = [...this.#rows].filter(
-      ([, row]) => row.queue === queue && row.allocation === allocation,
-    );
-    return of.map(([name]) => name);
+  /** Did the pilot come from that allocation? */
+  isOf(pilot: Who, queue: string, allocation: string): boolean {
+    const row = this.#rows.get(nameOf(pilot));
+    return row !== undefined && row.queue === queue && row.allocation === allocation;
   }
 
   /** Somebody knows when an allocation began: what its pilots missed of it is their start-up. */
@@ -297,15 +299,12 @@ export class Accounts {
       row.hasStarted = true;
       row.openedWallMs = Number.NEGATIVE_INFINITY;
       for (const [task, useful] of tasks) row.tasks.set(task, useful);
-      this.#rows.set(`${pilotId}/${generation}`, row);
+      this.#rows.set(nameOf(who), row);
     }
     this.#ended = this.#rows.size;
   }
 
-  #fresh(
-    who: Pick<Account, "pilotId" | "generation" | "queue" | "allocation">,
-    seconds: CoreSeconds,
-  ): Account {
+  #fresh(who: Who & Pick<Account, "queue" | "allocation">, seconds: CoreSeconds): Account {
     return {
       ...who,
       seconds,

@@ -66,6 +66,7 @@ export class CommandTable {
       ...this.#viewCommands(),
       ...this.#mergeCommands(),
       ...this.#bundleCommands(),
+      ...this.#pilotCommands(),
       ...this.#credentialCommands(),
     };
   }
@@ -419,16 +420,8 @@ export class CommandTable {
     this.#parts.ledger.resumeTask(entry.row.id as TaskId, 0);
   }
 
-  #bundleCommands(): Pick<
-    HandlerTable,
-    | "disposable"
-    | "bundleDeleted"
-    | "drainPilot"
-    | "pilotsEnded"
-    | "allocationBegan"
-    | "allocationEnded"
-  > {
-    const { book, accounts } = this.#parts;
+  #bundleCommands(): Pick<HandlerTable, "disposable" | "bundleDeleted"> {
+    const { book } = this.#parts;
     return {
       disposable: (_ask, reply) => {
         const rows = [...book.bundles.values()].filter((row) => {
@@ -446,13 +439,21 @@ export class CommandTable {
         for (const id of ids) book.changeBundle(id, { state: "deleted" });
         this.#afterCommit(() => reply.ok({}));
       },
+    };
+  }
+
+  #pilotCommands(): Pick<
+    HandlerTable,
+    "allocationBegan" | "allocationEnded" | "drainPilot" | "pilotsEnded"
+  > {
+    const { accounts } = this.#parts;
+    return {
       allocationBegan: ({ queue, allocation, wallMs }, reply) => {
         accounts.allocationBegan(queue, allocation, wallMs);
         reply.ok({});
       },
       allocationEnded: ({ queue, allocation }, reply) => {
-        const of = new Set(accounts.pilotsOf(queue, allocation));
-        this.#conversations.ended(({ pilotId, generation }) => of.has(`${pilotId}/${generation}`));
+        this.#conversations.ended((pilot) => accounts.isOf(pilot, queue, allocation));
         this.#afterCommit(() => reply.ok({}));
       },
       drainPilot: ({ pilot, reason }, reply) => {

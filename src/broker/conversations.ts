@@ -97,14 +97,17 @@ export class Conversations {
 
   /** The processes of those pilots have ended: no grace is due, nobody comes back. */
   ended(isOne: (pilot: { pilotId: string; generation: number }) => boolean): void {
-    const { book, ledger } = this.#parts;
-    for (const row of book.pilots.values()) {
+    for (const row of this.#parts.book.pilots.values()) {
       if (!isOne(row)) continue;
       const pilot = row.number as PilotNumber;
       const session = this.sessions.get(pilot);
       // What it said last may lie in the connection still.
-      if (session) Object.assign(session, { ended: true, heardMs: this.#nowMs() });
-      else this.#freed(ledger.expirePilot(pilot, this.#vanished));
+      if (session) {
+        session.ended = true;
+        session.heardMs = this.#nowMs();
+      } else {
+        this.#expire(pilot);
+      }
     }
   }
 
@@ -442,7 +445,7 @@ export class Conversations {
   #bye(connection: Connection, session: Session): void {
     connection.session = null;
     this.sessions.delete(session.pilot);
-    this.#freed(this.#parts.ledger.expirePilot(session.pilot, this.#vanished));
+    this.#expire(session.pilot);
     this.onSession(session, false);
     this.#drop(connection, { type: "bye", reason: "" });
   }
@@ -460,8 +463,11 @@ export class Conversations {
 
   /** Of a pilot that is known to have ended nothing is kept once its connection is gone. */
   #bury(session: Session): void {
-    if (!session.ended) return;
-    this.#freed(this.#parts.ledger.expirePilot(session.pilot, this.#vanished));
+    if (session.ended) this.#expire(session.pilot);
+  }
+
+  #expire(pilot: PilotNumber): void {
+    this.#freed(this.#parts.ledger.expirePilot(pilot, this.#vanished));
   }
 
   #drop(connection: Connection, last: EngineMessage): void {

@@ -41,6 +41,9 @@ interface Asked {
   readonly atMs: number;
 }
 
+const isHeldUnder = (run: { state: number; lease: number }, lease: Lease): boolean =>
+  run.state === STATE.held && run.lease === lease.id;
+
 export class Tail {
   readonly #parts: CoreParts;
   readonly #conversations: Conversations;
@@ -151,8 +154,7 @@ export class Tail {
   #isHeld({ lease, first, count }: Asked): boolean {
     const { ledger } = this.#parts;
     if (!ledger.hasTask(lease.task)) return false;
-    const runs = ledger.runs(lease.task, first, count);
-    return runs.some((run) => run.state === STATE.held && run.lease === lease.id);
+    return ledger.runs(lease.task, first, count).some((run) => isHeldUnder(run, lease));
   }
 
   #holder(session: Session, isFor: (lease: Lease) => boolean, nowMs: number): HolderSight | null {
@@ -212,8 +214,7 @@ export class Tail {
       const runs = ledger.runs(lease.task, lease.first, lease.count).reverse();
       for (const run of runs) {
         const end = Math.min(run.first + run.count, lease.first + lease.count);
-        const isHeld = run.state === STATE.held && run.lease === lease.id;
-        if (!isHeld || run.first >= end || left <= 0) continue;
+        if (!isHeldUnder(run, lease) || run.first >= end || left <= 0) continue;
         const count = Math.min(left, end - run.first);
         const builder = builders.get(lease.task) ?? new SpanBlockBuilder(lease.task);
         builders.set(lease.task, builder);

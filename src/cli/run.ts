@@ -20,8 +20,8 @@ import { type House, openHouse, scratchOf } from "./house.ts";
 import { LOCAL_PILOTS, LocalPilots } from "./local-pilots.ts";
 
 /**
- * Shorter than that of `serve`: local pilots die with their engine, and when a killed run continues
- * its last ranges wait for the leases of pilots that are gone.
+ * Shorter than that of `serve`: no network lies between, so a local pilot that is silent hangs. Of
+ * those that have ended the engine is told.
  */
 const LEASE_TERM_MS = 10_000;
 

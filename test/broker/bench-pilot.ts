@@ -3,14 +3,7 @@
  * it until the verdict, gives back what is recalled, drains, freezes, has a wall, and comes back
  * with what it holds when its connection or its engine is gone.
  */
-import {
-  credentialOf,
-  identityOf,
-  type LeaseId,
-  pilotKeyOf,
-  type SeededRandom,
-  type TaskId,
-} from "../../src/base/index.ts";
+import type { LeaseId, SeededRandom, TaskId } from "../../src/base/index.ts";
 import {
   type EngineMessage,
   OUTCOME,
@@ -102,7 +95,7 @@ export class BenchPilot {
     this.#unanswered.clear();
     const held = [...this.running, ...this.queued].map(spanOf);
     const nodes = [{ name: "n", cores: slots, gpus: 0, memoryMiB: 1, slots }];
-    const key = owner === "" ? {} : { credential: keyOf(this.#bench, owner) };
+    const key = owner === "" ? {} : { credential: this.#bench.credential({ owner, cores: 8 }) };
     this.#want = this.#wanted();
     this.#bench.hello(connection, {
       pilotId: this.name,
@@ -242,17 +235,4 @@ function grantedBy(message: EngineMessage, nowMs = 0): HeldRange[] {
         ? message.spans
         : [];
   return spans.flatMap((block) => rangesOf(block, nowMs));
-}
-
-function keyOf(bench: CoreBench, owner: string): string {
-  const nowSeconds = Math.floor(bench.time.wallMs() / 1000);
-  const pilotIdentity = identityOf({
-    allocation: "a1",
-    queue: "q",
-    owner,
-    cores: 8,
-    enrolBeforeSeconds: nowSeconds + 60,
-    notAfterSeconds: nowSeconds + 3600,
-  });
-  return credentialOf({ pilotIdentity, pilotKey: pilotKeyOf("key", pilotIdentity) as string });
 }

@@ -1,5 +1,11 @@
 /** A core over virtual time and a memory store, with a hand that plays pilots frame by frame. */
-import { SeededRandom } from "../../src/base/index.ts";
+import {
+  credentialOf,
+  identityOf,
+  type PilotCaveats,
+  pilotKeyOf,
+  SeededRandom,
+} from "../../src/base/index.ts";
 import { Core } from "../../src/broker/core.ts";
 import type { CommandMap, CommandName, EngineEvent } from "../../src/broker/index.ts";
 import type { TaskFile } from "../../src/task/index.ts";
@@ -132,6 +138,21 @@ export class CoreBench {
     const result = this.ask("submit", { spec: { ...spec, input }, files: table });
     this.pass(300);
     return result.answer?.task ?? 0;
+  }
+
+  /** A key for ann's tasks that lasts an hour, and lets pilots begin for a minute. */
+  credential(change: Partial<PilotCaveats> = {}): string {
+    const nowSeconds = Math.floor(this.time.wallMs() / 1000);
+    const pilotIdentity = identityOf({
+      allocation: "a1",
+      queue: "q",
+      owner: "ann",
+      cores: 4,
+      enrolBeforeSeconds: nowSeconds + 60,
+      notAfterSeconds: nowSeconds + 3600,
+      ...change,
+    });
+    return credentialOf({ pilotIdentity, pilotKey: pilotKeyOf("key", pilotIdentity) as string });
   }
 
   open(connection: number): void {

@@ -1,12 +1,6 @@
 /** What an allocation's key lets a session do, and what it does not: the core and real messages. */
 import { describe, expect, it } from "vitest";
-import {
-  credentialOf,
-  identityOf,
-  type PilotCaveats,
-  pilotKeyOf,
-  splitCredential,
-} from "../../src/base/index.ts";
+import { type PilotCaveats, splitCredential } from "../../src/base/index.ts";
 import {
   type EngineMessage,
   type Hello,
@@ -24,18 +18,7 @@ const BUNDLE: PilotMessage = { type: "bundle", number: 1, node: 0, uri: "file://
 
 /** Hello with a key for ann's tasks that lasts an hour, and lets pilots begin for a minute. */
 function helloOf(bench: CoreBench, change: Partial<PilotCaveats> = {}): Partial<Hello> {
-  const nowSeconds = Math.floor(bench.time.wallMs() / 1000);
-  const pilotIdentity = identityOf({
-    allocation: "a1",
-    queue: "q",
-    owner: "ann",
-    cores: 4,
-    enrolBeforeSeconds: nowSeconds + 60,
-    notAfterSeconds: nowSeconds + 3600,
-    ...change,
-  });
-  const pilotKey = pilotKeyOf("key", pilotIdentity) as string;
-  return { credential: credentialOf({ pilotIdentity, pilotKey }) };
+  return { credential: bench.credential(change) };
 }
 
 const grantedTasks = (messages: EngineMessage[]) =>
