@@ -56,6 +56,7 @@ export class Core {
   readonly #copies: Copies;
   readonly #tail: Tail;
   #eventsMs = 0;
+  #wasBlocked = false;
   #spaceMs = 0;
   #savedShaperMs = 0;
   #savedAccountsMs = 0;
@@ -181,6 +182,7 @@ export class Core {
     this.#commands.tick(nowMs);
     this.#lifecycle.sample(nowMs);
     this.#watchSpace(nowMs);
+    this.#watchBlocked();
     this.#saveShaper(nowMs);
     this.#tail.tick(nowMs);
     this.endOfBatch();
@@ -253,6 +255,13 @@ export class Core {
     // Once a second also those are asked again whom only time held back (quarantine, fitting).
     this.#conversations.effects.readyArrived = true;
     this.#parts.granter.reorder();
+  }
+
+  /** While the disk was full nothing was granted: who waits since then is asked at once. */
+  #watchBlocked(): void {
+    const { blocked } = this.#parts.committer;
+    if (this.#wasBlocked && !blocked) this.#conversations.effects.readyArrived = true;
+    this.#wasBlocked = blocked;
   }
 
   #giveBack(spans: SpanBlock): void {

@@ -121,6 +121,8 @@ function applyDone(
   const accepted = verdicts.accepted - acceptedBefore;
   session.done += accepted;
   if (accepted > 0 && bundle !== NO_BUNDLE) book.useBundle(bundle, spans.task);
+  // What was done into a lost bundle is to be done again.
+  if (book.bundles.get(bundle)?.state === "lost") effects.readyArrived = true;
 }
 
 function mayBeEmpty(book: Book, task: TaskId): boolean {

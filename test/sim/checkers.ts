@@ -12,6 +12,7 @@
  *   I7  no lease ends before its term (outside.ts), wherever the wall clock jumps (history.ts)
  *   I9  recovering twice gives the same state
  *   I10 the hash over all frames and journal bytes is a function of the seed
+ *   I11 no slot idles beside a range that it may run (idle-watch.ts)
  */
 import { createHash, type Hash } from "node:crypto";
 import type { RangeColumns, TaskView } from "../../src/broker/index.ts";

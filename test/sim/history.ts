@@ -13,6 +13,7 @@ import type { CoreOptions, EngineEvent } from "../../src/broker/index.ts";
 import type { FileRow } from "../../src/store/index.ts";
 import { OUTCOME, type Outcome } from "../../src/wire/index.ts";
 import { Checkers } from "./checkers.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { Disk, MemoryStore } from "./memory-store.ts";
 import { SimClient } from "./sim-client.ts";
 import { CALM, SimNetwork } from "./sim-network.ts";
@@ -28,6 +29,8 @@ const CHECK_EVERY_TICKS = 10;
 const LARGE_OPEN_BYTES = 250_000;
 /** Faults act for so long, then everything heals. */
 const CHAOS_MS = 20_000;
+/** The engine tries once a second whether the disk has room, and grants nothing while it has none. */
+const SPACE_LOOK_MS = 1_300;
 /** Time for leases to expire, pilots to return and merges to end, on top of the work itself. */
 const SETTLE_MS = 60_000;
 /** Starts a range may still need: no bad end after healing costs more than attempts and losses. */
@@ -84,6 +87,7 @@ export class History {
   readonly #profile: Profile;
   readonly #disk = new Disk();
   readonly #client: SimClient;
+  readonly #idle: IdleWatch;
   #store: MemoryStore | null = null;
   #core: Core | null = null;
   readonly #pilots: SimPilot[] = [];
@@ -93,6 +97,8 @@ export class History {
   #events = 0;
   #crashes = 0;
   #healed = false;
+  /** When the engine surely knows again that the disk has room. */
+  #roomyMs = 0;
 
   constructor(seed: number) {
     this.seed = seed;
@@ -112,6 +118,7 @@ export class History {
       core: () => this.#core,
       healed: () => this.#healed,
     });
+    this.#idle = new IdleWatch(this.time, this.#client);
   }
 
   run(): HistoryResult {
@@ -363,6 +370,7 @@ export class History {
     const store = this.#store;
     if (!store) return;
     store.full = true;
+    this.#roomyMs = this.time.nowMs + forMs + SPACE_LOOK_MS;
     this.time.after(forMs, () => {
       store.full = false;
     });
@@ -384,6 +392,9 @@ export class History {
       this.#events++;
       if (this.time.nowMs - checkedMs < 500) continue;
       checkedMs = this.time.nowMs;
+      const isRoomy = checkedMs > this.#roomyMs;
+      const isCalm = this.#core !== null && this.network.chaos === CALM && isRoomy;
+      this.#idle.look(this.#pilots, isCalm);
       if (ended()) return;
     }
   }

@@ -12,6 +12,7 @@ import {
   type Report,
   type SpanBlock,
   SpanBlockBuilder,
+  VERDICT,
 } from "../../src/wire/index.ts";
 import type { PilotEnd, SimNetwork } from "./sim-network.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -66,6 +67,10 @@ export class SimPilot implements PilotEnd {
   #reportPlanned = false;
   #heartbeatMs = 500;
   draining = false;
+  /** Ranges that ended badly since the last that did not, as the engine took them. */
+  badInARow = 0;
+  /** Ranges that it ever began. */
+  starts = 0;
   readonly #slots: number;
   readonly #world: PilotWorld;
   readonly #random: SeededRandom;
@@ -81,6 +86,23 @@ export class SimPilot implements PilotEnd {
 
   get holds(): number {
     return this.#items.size;
+  }
+
+  /** Ranges that it runs or is to run. */
+  get open(): number {
+    let open = 0;
+    for (const { state } of this.#items.values()) {
+      if (state === "queued" || state === "running") open++;
+    }
+    return open;
+  }
+
+  /** Free slots, if an engine serves it, it is not about to leave and has told what has ended. */
+  get idleSlots(): number {
+    const isAwake = this.alive && this.#frozenUntilMs <= this.#world.time.nowMs;
+    if (!isAwake || !this.#welcomed || this.draining) return 0;
+    for (const { state } of this.#items.values()) if (state === "finished") return 0;
+    return this.#freeSlots();
   }
 
   /** The process dies: everything it knew is gone; bundles stay. */
@@ -127,6 +149,7 @@ export class SimPilot implements PilotEnd {
   #restart(): void {
     this.alive = true;
     this.draining = false;
+    this.badInARow = 0;
     this.generation++;
     this.#newBundle();
     this.#connect();
@@ -278,6 +301,7 @@ export class SimPilot implements PilotEnd {
       free--;
     }
     if (starting.length === 0) return;
+    this.starts += starting.length;
     if (this.#connection !== 0 && this.#welcomed) {
       this.#world.network.toEngine(this.#connection, {
         type: "started",
@@ -376,11 +400,17 @@ export class SimPilot implements PilotEnd {
     for (let i = 0; i < runs.length; i += 2) {
       for (let k = 0; k < (runs[i] as number); k++) {
         const item = order[at++] as Item;
+        if (runs[i + 1] === VERDICT.accepted) this.#judged(item.outcome);
         this.#items.delete(keyOf(item.lease, item.range));
       }
     }
     if (at !== order.length) throw new Error(`verdicts for ${at} of ${order.length} ranges`);
     this.#leaveIfEmpty();
+  }
+
+  #judged(outcome: Outcome): void {
+    if (outcome === OUTCOME.done) this.badInARow = 0;
+    else if (outcome === OUTCOME.failed || outcome === OUTCOME.fatal) this.badInARow++;
   }
 
   #recall(spans: readonly SpanBlock[], stop: boolean): void {
@@ -401,12 +431,7 @@ export class SimPilot implements PilotEnd {
   }
 
   #want(): number {
-    if (this.draining) return 0;
-    let open = 0;
-    for (const item of this.#items.values()) {
-      if (item.state === "queued" || item.state === "running") open++;
-    }
-    return Math.max(0, 2 * this.#slots - open);
+    return this.draining ? 0 : Math.max(0, 2 * this.#slots - this.open);
   }
 
   #heldBlocks(): SpanBlock[] {

@@ -260,4 +260,22 @@ export const PLANTED: readonly PlantedBug[] = [
     from: "    for (const group of this.#groups) group.from = 0;",
     to: "    for (const group of this.#groups) group.from += 0;",
   },
+  {
+    name: "what was done into a lost bundle is ready again and nobody is told",
+    file: "src/broker/reports.ts",
+    from: '?.state === "lost") effects.readyArrived = true;',
+    to: '?.state === "lost") effects.readyArrived ||= false;',
+  },
+  {
+    name: "who waited for a full disk waits on once it has room",
+    file: "src/broker/core.ts",
+    from: "if (this.#wasBlocked && !blocked)",
+    to: "if (this.#wasBlocked && blocked)",
+  },
+  {
+    name: "a lease that ends tells nobody",
+    file: conversations,
+    from: "    this.counters.expired += leases.length;\n    this.effects.readyArrived = true;\n",
+    to: "    this.counters.expired += leases.length;\n",
+  },
 ];
