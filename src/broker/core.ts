@@ -164,6 +164,7 @@ export class Core {
     effects.changed.length = 0;
     if (effects.readyArrived) {
       this.#parts.granter.open.lookAgain();
+      this.#parts.granter.catchUp(effects.tasks);
       this.#lifecycle.settle(effects.tasks);
       this.#conversations.feedParked();
     }

@@ -63,6 +63,15 @@ export class Granter {
   readonly #weightsOf: (task: number) => Float32Array | null;
   /** Tasks that had fewer ranges for the pilot than were planned: the others are looked at again. */
   readonly #spent: number[] = [];
+  /**
+   * Ranges by task that an order proposed first and this pilot can't have now, since they would be
+   * its second at their last chance: out of their orders until its grant is made.
+   */
+  readonly #aside = new Map<number, Set<number>>();
+  /** Ranges that orders proposed for this grant and that could not be had. */
+  #misses = 0;
+  /** Since the last plan there were some: their tasks may have others for the pilot. */
+  #plansAgain = false;
 
   constructor(parts: {
     ledger: Ledger;
@@ -169,12 +178,14 @@ export class Granter {
         this.#leaseAll(session, plans, body);
       }
       if (session.want <= 0) break;
-      if (this.#spent.length > 0) {
+      if (this.#spent.length > 0 || this.#plansAgain) {
+        this.#plansAgain = false;
         tasks = tasks.filter(({ task }) => !this.#spent.includes(task));
         if (tasks.length > 0) continue;
       } else if (!this.#shaper.nothingFitted) break;
       tasks = this.open.next(session.want, reach);
     }
+    if (this.#misses > 0) this.#giveBackAside();
     return body ?? EMPTY;
   }
 
@@ -188,6 +199,7 @@ export class Granter {
       if (leased === 0 && plan.untried) {
         leased = this.#lease(session, open, most, { ...plan, untried: false }, body);
       }
+      if (plan.picks) this.#giveBackPicks(open.task as TaskId, plan.picks, leased);
       if (leased < plan.ranges) {
         this.#shaper.notLeased(open, session.nodeTypes[0] ?? "", plan.ranges - leased);
       }
@@ -212,13 +224,17 @@ export class Granter {
     let skips = 0;
     let lowest = 0;
     let isFull = false;
+    const missesBefore = this.#misses;
     while (granted < limit && spans < SPANS_PER_GRANT_MAX) {
       if (picks && picked >= picks.length) break;
       const from = picks ? (picks[picked++] as number) : lowest;
       const most = picks ? 1 : Math.min(limit - granted, RANGES_PER_LEASE_MAX);
       const run = this.#ledger.nextReady(task, from, most);
+      if (picks && run?.first !== from) {
+        this.#misses++;
+        continue;
+      }
       if (!run) break;
-      if (picks && run.first !== from) continue;
       if (untried && run.attempts > 0) {
         // A probe of a suspect node must not spend another range's last attempt.
         if (++skips > SKIPS_PER_GRANT_MAX) break;
@@ -229,6 +245,7 @@ export class Granter {
       if (changed) continue;
       const chance = chanceOf(this.#ledger, task, run, open.entry.row.spec.losses);
       if (chance.last && this.hasLastChance(session)) {
+        if (picks) this.#setAside(task, from);
         if (++skips > SKIPS_PER_GRANT_MAX) break;
         lowest = run.first + chance.count;
         continue;
@@ -245,8 +262,12 @@ export class Granter {
       granted += count;
       spans++;
     }
-    if (picks) this.#giveBackPicks(task, picks, granted);
-    if (granted < limit && spans < SPANS_PER_GRANT_MAX && !isFull) this.#spent.push(task);
+    if (granted < limit && spans < SPANS_PER_GRANT_MAX && !isFull) {
+      // Others of its order may go to this pilot.
+      const others = this.#misses > missesBefore && this.#misses <= SKIPS_PER_GRANT_MAX;
+      if (others) this.#plansAgain = true;
+      else this.#spent.push(task);
+    }
     if (granted === 0) return 0;
     const blocks = builder.build();
     if (body.spans.length === 0) body.spans = blocks;
@@ -289,6 +310,26 @@ export class Granter {
     }
   }
 
+  /**
+   * Whatever else made ranges of these tasks ready (a reopened or lost bundle, a held lease that
+   * its pilot no longer lists, a done without an output): orders that have fewer get them too.
+   */
+  catchUp(tasks: Iterable<number>): void {
+    for (const task of tasks) {
+      const inOrder = this.#shaper.inOrder(task);
+      if (inOrder >= 0 && inOrder < (this.open.get(task)?.ready ?? 0)) this.#giveBackReady(task);
+    }
+  }
+
+  #giveBackReady(task: number): void {
+    let run = this.#ledger.nextReady(task as TaskId, 0, RANGES_PER_LEASE_MAX);
+    while (run) {
+      this.#shaper.giveBack(task, run.first, run.count);
+      const from = run.first + run.count;
+      run = this.#ledger.nextReady(task as TaskId, from, RANGES_PER_LEASE_MAX);
+    }
+  }
+
   /** Puts orders right that have lost step with the ledger (reopened, retried, extended ranges). */
   reorder(): void {
     for (const { task, ready } of this.open.values()) {
@@ -301,7 +342,23 @@ export class Granter {
 
   #giveBackPicks(task: TaskId, picks: readonly number[], granted: number): void {
     if (granted === picks.length) return;
-    for (const range of picks) this.giveBack(task, range, 1);
+    const aside = this.#aside.get(task);
+    for (const range of picks) if (!aside?.has(range)) this.giveBack(task, range, 1);
+  }
+
+  #setAside(task: TaskId, range: number): void {
+    const ranges = this.#aside.get(task) ?? new Set();
+    this.#aside.set(task, ranges);
+    ranges.add(range);
+    this.#misses++;
+  }
+
+  #giveBackAside(): void {
+    for (const [task, ranges] of this.#aside) {
+      for (const range of ranges) this.giveBack(task, range, 1);
+    }
+    this.#aside.clear();
+    this.#misses = 0;
   }
 
   #isReady(task: number): (range: number) => boolean {

@@ -23,7 +23,10 @@ export interface RecallOrder {
   readonly reason: string;
 }
 
-/** @param hungry free slots at other pilots that nothing ready can fill */
+/**
+ * @param hungry free slots at other pilots that nothing ready can fill. Infinity: nobody starves,
+ * long queues are to be shorter; one range may wait for its turn then, as prefetched ones do.
+ */
 export function recallOrders(holders: readonly HolderSight[], hungry: number): RecallOrder[] {
   const orders: RecallOrder[] = [];
   const spare: { holder: HolderSight; ranges: number; waitSeconds: number }[] = [];
@@ -39,7 +42,8 @@ export function recallOrders(holders: readonly HolderSight[], hungry: number): R
       const late = Math.max(0, queued - Math.max(0, inTime));
       if (late > 0) orders.push({ pilot: holder.pilot, ranges: late, reason: "its wall is near" });
     } else if (waitSeconds > 2 * holder.roundTripSeconds) {
-      const soon = Math.ceil((2 * holder.roundTripSeconds) / turnSeconds);
+      const turns = (2 * holder.roundTripSeconds) / turnSeconds;
+      const soon = hungry === Number.POSITIVE_INFINITY ? Math.ceil(turns) : Math.floor(turns);
       spare.push({ holder, ranges: queued - Math.min(queued, soon), waitSeconds });
     }
   }

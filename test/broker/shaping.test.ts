@@ -170,9 +170,9 @@ describe("a second copy", () => {
 describe("cost weights", () => {
   const WEIGHTS = [1, 9, 3, 8, 5, 2];
 
-  function weighted(): { bench: CoreBench; task: number } {
+  function weighted(losses = 5): { bench: CoreBench; task: number } {
     const bench = new CoreBench();
-    const terms = { attempts: 3, losses: 5, priority: 0, owner: "" };
+    const terms = { attempts: 3, losses, priority: 0, owner: "" };
     const { spec, files } = countTask("weighted", WEIGHTS.length, terms);
     const told = { ...spec, cost: { meanSeconds: 1, cv: null, weights: "weights.txt" } };
     const ask = { spec: told, files, weights: Float32Array.from(WEIGHTS) };
@@ -212,6 +212,33 @@ describe("cost weights", () => {
     expect(rangesOf(last?.spans ?? []).map(({ range }) => range)).toEqual([0]);
   });
 
+  it("order what a lost bundle opens again, at once for who waits", () => {
+    const { bench, task } = weighted();
+    const hello = { nodes: node(6), freeSlots: 6, want: 6 };
+    const { grant } = welcomeOf(bench.hello(1, hello));
+    const done = grant.spans.map((spans) => report(spans, { cost: costOf(6, 1) }));
+    bench.say(1, BUNDLE, exchange(1, done, { want: 6, freeSlots: 6 }));
+    bench.pass(300);
+    const [bundle] = bench.ask("ranges", { task, from: 0, runsMax: 10 }).answer?.bundle ?? [];
+    bench.heard(1);
+    bench.ask("reopenBundle", { task, bundle: bundle as number, why: "it is gone" });
+    const again = grantsOf(bench.heard(1)).flatMap((one) => rangesOf(one.spans));
+    expect(again.map(({ range }) => range)).toEqual([1, 3, 4, 2, 5, 0]);
+  });
+
+  it("give a pilot the next longest in place of a second one at its last chance", () => {
+    const { bench } = weighted(2);
+    const first = welcomeOf(bench.hello(1, { nodes: node(2), freeSlots: 2, want: 2 }));
+    expect(rangesOf(first.grant.spans).map(({ range }) => range)).toEqual([1, 3]);
+    bench.say(1, { type: "started", spans: first.grant.spans });
+    bench.core.closed(1);
+    bench.ask("pilotsEnded", { prefix: "pilot" });
+    bench.pass(300);
+    const hello = { pilotId: "other", nodes: node(3), freeSlots: 3, want: 3 };
+    const { grant } = welcomeOf(bench.hello(2, hello));
+    expect(rangesOf(grant.spans).map(({ range }) => range)).toEqual([1, 4, 2]);
+  });
+
   it("are forgotten with their task, and refused if they are not one a range", () => {
     const { bench, task } = weighted();
     expect(weightRows(bench)).toEqual([`weights/${task}`]);
@@ -226,6 +253,24 @@ describe("cost weights", () => {
     });
     const error = bench.ask("submit", { spec, files, weights: Float32Array.from([1, 2]) }).error;
     expect(error).toMatch(/has 4 ranges and 2 cost weights came/);
+  });
+});
+
+describe("a queue of long ranges", () => {
+  it("goes back to its last one when a slot starves", () => {
+    const bench = new CoreBench();
+    bench.task(3);
+    const hello = { nodes: node(1), freeSlots: 1, want: 3 };
+    const [held] = welcomeOf(bench.hello(1, hello)).grant.spans as [SpanBlock];
+    const part = (range: number) => singleSpan(held.task, range, 1, 1, 1, held.lease[0] as LeaseId);
+    bench.say(1, BUNDLE, { type: "started", spans: [part(0)] });
+    const done = report(part(0), { cost: costOf(1, 600) });
+    bench.say(1, { type: "started", spans: [part(1)] }, exchange(1, [done]));
+    bench.hello(2, { ...hello, pilotId: "other", want: 1 });
+    const from = bench.sent.length;
+    live(bench, 2, { 1: 0, 2: 1 });
+    const [recall] = bench.heard(1, from).filter(({ type }) => type === "recall");
+    expect(recall?.type === "recall" ? rangesOf(recall.spans) : []).toMatchObject([{ range: 2 }]);
   });
 });
 

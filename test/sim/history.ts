@@ -27,6 +27,8 @@ const TICK_MS = 100;
 const CHECK_EVERY_TICKS = 10;
 /** Pages of a large task are packed and opened when tasks alternate, not at every touch. */
 const LARGE_OPEN_BYTES = 250_000;
+/** Ranges that each slot of a pilot has, in every second history. */
+const DEEP = 10;
 /** Faults act for so long, then everything heals. */
 const CHAOS_MS = 20_000;
 /** The engine tries once a second whether the disk has room, and grants nothing while it has none. */
@@ -267,6 +269,7 @@ export class History {
       losses: 1 + random.below(4),
       priority: random.below(3),
       owner: random.chance(0.5) ? "a" : "b",
+      weighted: this.seed % 4 === 1 && this.seed % 3 !== number,
     };
     const name = `t${number}`;
     const per = 1 + random.below(3);
@@ -287,6 +290,7 @@ export class History {
       network: this.network,
       stubborn: this.#profile.stubborn,
       scatters: this.#scatters,
+      depth: this.seed % 2 === 0 ? DEEP : 2,
       fate: (task: number, range: number) => {
         const fate = this.#fate(task, range);
         const slowness = number === 0 ? this.#profile.slowness : 1;

@@ -91,7 +91,9 @@ export class SimClient {
     const { outside } = this.#world.checkers;
     const { name } = task.spec;
     outside.submits(name, task.ranges, task.spec);
-    this.ask("submit", { spec: task.spec, files: task.files }, ({ task: id, existed }) => {
+    const { spec, files } = task;
+    const weights = weightsOf(task, 0, task.ranges);
+    this.ask("submit", { spec, files, weights }, ({ task: id, existed }) => {
       if (task.id !== 0 && (!existed || task.id !== id)) {
         throw new Error(`I2: acknowledged task ${task.id} came back as ${id}`);
       }
@@ -127,6 +129,7 @@ export class SimClient {
   /** Repeated where the answer was lost, with the engine or on its way: it must not count twice. */
   #extend(task: SimTask): void {
     const files = [task.extension as TaskFile];
+    const weights = weightsOf(task, task.ranges, task.extendingTo);
     const ended = (total: number) => {
       if (total === task.extendingTo) {
         this.#extended(task);
@@ -139,7 +142,7 @@ export class SimClient {
     };
     this.ask(
       "extend",
-      { task: task.id, files, again: false },
+      { task: task.id, files, again: false, weights },
       ({ ranges }) => {
         if (this.#world.random.chance(0.5)) this.#extend(task);
         else ended(ranges);
@@ -298,6 +301,12 @@ export class SimClient {
     });
     return uri;
   }
+}
+
+/** Weights of ranges from .. end-1, the same whenever they are asked for; null if it has none. */
+function weightsOf({ spec }: SimTask, from: number, end: number): Float32Array | null {
+  if (spec.cost.weights === null) return null;
+  return Float32Array.from({ length: end - from }, (_, i) => 1 + (((from + i) * 7919) % 97) / 10);
 }
 
 /** A retry or another damage may have opened ranges again before the merge began. */

@@ -25,6 +25,7 @@ interface Item {
   readonly lease: LeaseId;
   readonly attempt: number;
   readonly grant: number;
+  readonly takenMs: number;
   state: ItemState;
   outcome: Outcome;
   bundle: number;
@@ -44,6 +45,8 @@ export interface PilotWorld {
   /** Pilots go on with what they were told to drop, and don't list all that they hold when they
    * come back: the engine alone must keep them out. */
   readonly stubborn: boolean;
+  /** Ranges they want a slot, the one that runs among them. */
+  readonly depth: number;
   /** Pilots gather what ends and report it range by range in any order, now and then twice. */
   readonly scatters: SeededRandom | null;
   /** A fate for this start: how long, how it ends, whether it takes the pilot with it. */
@@ -58,6 +61,7 @@ export class SimPilot implements PilotEnd {
   #frozenUntilMs = 0;
   #connection = 0;
   #welcomed = false;
+  #welcomedMs = 0;
   #life = 0;
   #sequence = 0;
   #bundleNumber = 0;
@@ -103,6 +107,20 @@ export class SimPilot implements PilotEnd {
     if (!isAwake || !this.#welcomed || this.draining) return 0;
     for (const { state } of this.#items.values()) if (state === "finished") return 0;
     return this.#freeSlots();
+  }
+
+  /** Ranges that have waited for their turn longer than this, while it was served and awake. */
+  queuedFor(longerThanMs: number): number {
+    const sinceMs = this.#world.time.nowMs - longerThanMs;
+    // What a stubborn one has queued may be nobody's any more.
+    if (this.#world.stubborn) return 0;
+    const wasAwake = this.alive && this.#frozenUntilMs < sinceMs;
+    if (!wasAwake || !this.#welcomed || this.#welcomedMs > sinceMs || this.draining) return 0;
+    let queued = 0;
+    for (const { state, takenMs } of this.#items.values()) {
+      if (state === "queued" && takenMs < sinceMs) queued++;
+    }
+    return queued;
   }
 
   /** The process dies: everything it knew is gone; bundles stay. */
@@ -244,6 +262,7 @@ export class SimPilot implements PilotEnd {
     connection: number,
   ): void {
     this.#welcomed = true;
+    this.#welcomedMs = this.#world.time.nowMs;
     this.#heartbeatMs = heartbeatMs;
     if (!this.#world.stubborn) {
       forEachRange(refused, (lease, range) => this.#items.delete(keyOf(lease, range)));
@@ -279,6 +298,7 @@ export class SimPilot implements PilotEnd {
             lease,
             attempt: block.attempt[i] as number,
             grant: block.grant[i] as number,
+            takenMs: this.#world.time.nowMs,
             state: "queued",
             outcome: OUTCOME.done,
             bundle: 0,
@@ -431,7 +451,7 @@ export class SimPilot implements PilotEnd {
   }
 
   #want(): number {
-    return this.draining ? 0 : Math.max(0, 2 * this.#slots - this.open);
+    return this.draining ? 0 : Math.max(0, this.#world.depth * this.#slots - this.open);
   }
 
   #heldBlocks(): SpanBlock[] {

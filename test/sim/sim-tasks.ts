@@ -8,6 +8,8 @@ export interface SimTerms {
   readonly owner: string;
   /** Seconds a range takes, where a caller wants to note it; the engine is not told. */
   readonly cost?: number;
+  /** Each range has a cost weight, which comes with the submit. */
+  readonly weighted?: boolean;
 }
 
 const COUNT_FILE: TaskFile = {
@@ -81,6 +83,6 @@ function specOf(
     allowPartial: false,
     priority: terms.priority,
     seed: 0,
-    cost: { meanSeconds: null, cv: null, weights: null },
+    cost: { meanSeconds: null, cv: null, weights: terms.weighted ? "weights.txt" : null },
   };
 }

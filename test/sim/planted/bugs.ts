@@ -18,6 +18,7 @@ const reports = "src/ledger/reports.ts";
 const transitions = "src/ledger/transitions.ts";
 const recovery = "src/ledger/recovery.ts";
 const openTasks = "src/broker/open-tasks.ts";
+const granter = "src/broker/granter.ts";
 
 export const PLANTED: readonly PlantedBug[] = [
   {
@@ -232,7 +233,7 @@ export const PLANTED: readonly PlantedBug[] = [
   },
   {
     name: "only a task's first file is described",
-    file: "src/broker/granter.ts",
+    file: granter,
     from: "      if (!known.has(file)) {",
     to: "      if (known.size === 0) {",
   },
@@ -277,5 +278,23 @@ export const PLANTED: readonly PlantedBug[] = [
     file: conversations,
     from: "    this.counters.expired += leases.length;\n    this.effects.readyArrived = true;\n",
     to: "    this.counters.expired += leases.length;\n",
+  },
+  {
+    name: "an order is not told of what a lost bundle made ready",
+    file: granter,
+    from: "if (inOrder >= 0 && inOrder < (this.open.get(task)?.ready ?? 0)) this.#giveBackReady(task);",
+    to: "void inOrder;",
+  },
+  {
+    name: "an order whose first ranges can't be had is not asked for others",
+    file: granter,
+    from: "if (others) this.#plansAgain = true;\n      else this.#spent.push(task);",
+    to: "void others;\n      this.#spent.push(task);",
+  },
+  {
+    name: "nothing is taken back at a tail",
+    file: "src/broker/tail.ts",
+    from: "      this.#recall(owner, hungry, nowMs);\n",
+    to: "      void hungry;\n",
   },
 ];
