@@ -7,7 +7,7 @@
  * Checked all along: see checkers.ts and outside.ts. A violation is thrown as an Error whose message
  * names the invariant; the caller adds the line that replays the seed.
  */
-import { SeededRandom } from "../../src/base/index.ts";
+import { credentialOf, identityOf, pilotKeyOf, SeededRandom } from "../../src/base/index.ts";
 import { Core } from "../../src/broker/core.ts";
 import type { CoreOptions, EngineEvent } from "../../src/broker/index.ts";
 import type { FileRow } from "../../src/store/index.ts";
@@ -27,6 +27,12 @@ const TICK_MS = 100;
 const CHECK_EVERY_TICKS = 10;
 /** Pages of a large task are packed and opened when tasks alternate, not at every touch. */
 const LARGE_OPEN_BYTES = 250_000;
+const PILOT_KEY = "sim";
+const OWNERS = ["a", "b"] as const;
+/** In the year 2096. */
+const NEVER_SECONDS = 4_000_000_000;
+/** So far from its wall a pilot can surely run another range. */
+const WALL_MEANS = 8;
 /** Ranges that each slot of a pilot has, in every second history. */
 const DEEP = 10;
 /** Faults act for so long, then everything heals. */
@@ -86,6 +92,7 @@ export class History {
   readonly #fates: SeededRandom;
   /** Every fourth history has pilots that scatter. */
   readonly #scatters: SeededRandom | null;
+  readonly #walls: SeededRandom | null;
   readonly #profile: Profile;
   readonly #disk = new Disk();
   readonly #client: SimClient;
@@ -107,6 +114,7 @@ export class History {
     this.#random = new SeededRandom(seed);
     this.#fates = new SeededRandom(seed + 0x5eed);
     this.#scatters = seed % 4 === 3 ? new SeededRandom(seed + 0x5ca7) : null;
+    this.#walls = seed % 5 === 2 ? new SeededRandom(seed + 0x3a11) : null;
     this.#profile = profileOf(this.#random);
     this.network = new SimNetwork(this.time, new SeededRandom(seed + 1));
     this.checkers = new Checkers(this.time, TIMES);
@@ -195,7 +203,7 @@ export class History {
     this.#core = core;
     this.#store = store;
     this.network.core = core;
-    this.#client.ask("setPilotKeys", { keys: ["sim"] });
+    this.#client.ask("setPilotKeys", { keys: [PILOT_KEY] });
     core.check();
     this.checkers.afterRecovery((task) => this.#client.columns(task));
     let ticks = 0;
@@ -268,7 +276,7 @@ export class History {
       attempts: 1 + random.below(4),
       losses: 1 + random.below(4),
       priority: random.below(3),
-      owner: random.chance(0.5) ? "a" : "b",
+      owner: random.chance(0.5) ? OWNERS[0] : OWNERS[1],
       weighted: this.seed % 4 === 1 && this.seed % 3 !== number,
     };
     const name = `t${number}`;
@@ -290,6 +298,10 @@ export class History {
       network: this.network,
       stubborn: this.#profile.stubborn,
       scatters: this.#scatters,
+      ...this.#keyOf(number),
+      ownerOf: (task: number) => this.#client.tasks.find(({ id }) => id === task)?.spec.owner ?? "",
+      walltimeMs: () => this.#walltimeMs(),
+      wallMarginMs: WALL_MEANS * 1_000 * this.#profile.meanSeconds * this.#profile.slowness,
       depth: this.seed % 2 === 0 ? DEEP : 2,
       fate: (task: number, range: number) => {
         const fate = this.#fate(task, range);
@@ -308,6 +320,30 @@ export class History {
         new SimPilot(`p${number}`, slots, world, new SeededRandom(this.#random.nextU32())),
       );
     });
+  }
+
+  /** In every fifth history half of the pilots' lives end at a wall that they tell of. */
+  #walltimeMs(): number {
+    if (this.#walls === null || this.#healed || this.#walls.chance(0.5)) {
+      return Number.POSITIVE_INFINITY;
+    }
+    return 500 + 14_500 * this.#walls.nextUnit();
+  }
+
+  /** In every seventh history all pilots but the first one may have the key of one owner. */
+  #keyOf(number: number): { owner: string; credential: string } {
+    const owner = this.seed % 7 === 5 && number > 0 ? (OWNERS[(this.seed + number) % 3] ?? "") : "";
+    if (owner === "") return { owner, credential: PILOT_KEY };
+    const pilotIdentity = identityOf({
+      allocation: "",
+      queue: "sim",
+      owner,
+      cores: 0,
+      enrolBeforeSeconds: NEVER_SECONDS,
+      notAfterSeconds: NEVER_SECONDS,
+    });
+    const pilotKey = pilotKeyOf(PILOT_KEY, pilotIdentity) as string;
+    return { owner, credential: credentialOf({ pilotIdentity, pilotKey }) };
   }
 
   #fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean } {
@@ -386,7 +422,10 @@ export class History {
     for (const killer of [...this.#killers].slice(CURSED_MAX)) this.#killers.delete(killer);
     this.network.chaos = CALM;
     if (this.#store) this.#store.full = false;
-    for (const pilot of this.#pilots) pilot.disconnect();
+    for (const pilot of this.#pilots) {
+      pilot.liftWall();
+      pilot.disconnect();
+    }
   }
 
   #untilMs(endMs: number, ended: () => boolean): void {

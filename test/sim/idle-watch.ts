@@ -23,6 +23,7 @@ const SUSPECT = 3;
 
 interface Ready {
   readonly task: number;
+  readonly owner: string;
   /** Some of it may go to a pilot that holds others: one more loss would not be its last. */
   readonly robust: boolean;
 }
@@ -56,7 +57,8 @@ export class IdleWatch {
     for (const pilot of pilots) {
       const wants = pilot.idleSlots > 0 && pilot.badInARow < SUSPECT;
       if (wants) ready ??= this.#ready();
-      const feeds = wants ? (ready ?? []).filter((one) => one.robust || pilot.open === 0) : [];
+      const its = (ready ?? []).filter(({ owner }) => wants && pilot.serves(owner));
+      const feeds = its.filter(({ robust }) => robust || pilot.open === 0);
       this.#lookForQueues(pilot, wants && pilot.open === 0, pilots);
       if (this.#forMs(this.#idles, pilot, feeds.length > 0) <= IDLE_MS_MAX) continue;
       const tasks = feeds.map(({ task }) => task).join(", ");
@@ -66,7 +68,7 @@ export class IdleWatch {
 
   #lookForQueues(pilot: SimPilot, isEmpty: boolean, pilots: readonly SimPilot[]): void {
     const holder = isEmpty
-      ? pilots.find((other) => other !== pilot && other.queuedFor(STARVES_MS_MAX) > 0)
+      ? pilots.find((other) => other !== pilot && other.queuedFor(STARVES_MS_MAX, pilot) > 0)
       : undefined;
     if (this.#forMs(this.#starves, pilot, holder !== undefined) <= STARVES_MS_MAX) return;
     throw new Error(
@@ -97,7 +99,7 @@ export class IdleWatch {
         any = true;
         robust ||= (columns.losses[i] as number) < spec.losses - 1;
       }
-      if (any) found.push({ task: id, robust });
+      if (any) found.push({ task: id, owner: spec.owner, robust });
     }
     return found;
   }

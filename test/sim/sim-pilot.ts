@@ -49,6 +49,14 @@ export interface PilotWorld {
   readonly depth: number;
   /** Pilots gather what ends and report it range by range in any order, now and then twice. */
   readonly scatters: SeededRandom | null;
+  readonly credential: string;
+  ownerOf(task: number): string;
+  /** Whose ranges alone it may run; "": anybody's. */
+  readonly owner: string;
+  /** Milliseconds that a life from now on may last, Infinity without a wall. */
+  readonly walltimeMs: () => number;
+  /** Nearer to its wall than this a pilot may be told to leave, or find nothing that fits. */
+  readonly wallMarginMs: number;
   /** A fate for this start: how long, how it ends, whether it takes the pilot with it. */
   fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean };
   writeOutput(uri: string, task: number, range: number, lease: number): void;
@@ -70,6 +78,8 @@ export class SimPilot implements PilotEnd {
   #awaited = new Map<number, Item[]>();
   #reportPlanned = false;
   #heartbeatMs = 500;
+  /** When its node is taken away; Infinity: it is not. */
+  #wallMs = Number.POSITIVE_INFINITY;
   draining = false;
   /** Ranges that ended badly since the last that did not, as the engine took them. */
   badInARow = 0;
@@ -85,7 +95,12 @@ export class SimPilot implements PilotEnd {
     this.#world = world;
     this.#random = random;
     this.#newBundle();
-    this.#connect();
+    this.#begin();
+  }
+
+  /** May it run tasks of this owner? */
+  serves(owner: string): boolean {
+    return this.#world.owner === "" || this.#world.owner === owner;
   }
 
   get holds(): number {
@@ -105,20 +120,22 @@ export class SimPilot implements PilotEnd {
   get idleSlots(): number {
     const isAwake = this.alive && this.#frozenUntilMs <= this.#world.time.nowMs;
     if (!isAwake || !this.#welcomed || this.draining) return 0;
+    if (this.#wallMs - this.#world.time.nowMs < this.#world.wallMarginMs) return 0;
     for (const { state } of this.#items.values()) if (state === "finished") return 0;
     return this.#freeSlots();
   }
 
-  /** Ranges that have waited for their turn longer than this, while it was served and awake. */
-  queuedFor(longerThanMs: number): number {
+  /** Ranges that another could run and that have waited longer, while this was served and awake. */
+  queuedFor(longerThanMs: number, other: SimPilot): number {
     const sinceMs = this.#world.time.nowMs - longerThanMs;
     // What a stubborn one has queued may be nobody's any more.
     if (this.#world.stubborn) return 0;
     const wasAwake = this.alive && this.#frozenUntilMs < sinceMs;
     if (!wasAwake || !this.#welcomed || this.#welcomedMs > sinceMs || this.draining) return 0;
     let queued = 0;
-    for (const { state, takenMs } of this.#items.values()) {
-      if (state === "queued" && takenMs < sinceMs) queued++;
+    for (const { task, state, takenMs } of this.#items.values()) {
+      const waits = state === "queued" && takenMs < sinceMs;
+      if (waits && other.serves(this.#world.ownerOf(task))) queued++;
     }
     return queued;
   }
@@ -139,6 +156,29 @@ export class SimPilot implements PilotEnd {
   /** SIGSTOP: nothing happens for a while, then everything that waited happens at once. */
   freeze(forMs: number): void {
     this.#frozenUntilMs = Math.max(this.#frozenUntilMs, this.#world.time.nowMs + forMs);
+  }
+
+  /** Its node is left to it after all. */
+  liftWall(): void {
+    this.#wallMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** As the wire tells it: -1 without a wall. */
+  get #secondsLeft(): number {
+    if (this.#wallMs === Number.POSITIVE_INFINITY) return -1;
+    return Math.max(0, this.#wallMs - this.#world.time.nowMs) / 1000;
+  }
+
+  #begin(): void {
+    const { time } = this.#world;
+    const lastsMs = this.#world.walltimeMs();
+    this.#wallMs = time.nowMs + lastsMs;
+    this.#connect();
+    if (lastsMs === Number.POSITIVE_INFINITY) return;
+    const life = this.#life;
+    time.after(lastsMs, () => {
+      if (life === this.#life && this.#wallMs <= time.nowMs) this.crash(400);
+    });
   }
 
   /** Breaks the connection; it dials again by itself. */
@@ -170,7 +210,7 @@ export class SimPilot implements PilotEnd {
     this.badInARow = 0;
     this.generation++;
     this.#newBundle();
-    this.#connect();
+    this.#begin();
   }
 
   /** Runs `act` unless this life is over; later if the process is stopped meanwhile. */
@@ -200,13 +240,13 @@ export class SimPilot implements PilotEnd {
       role: "pilot",
       pilotId: this.id,
       generation: this.generation,
-      credential: "sim",
+      credential: this.#world.credential,
       software: "simulated",
       queue: "sim",
       allocation: "",
       // All of one kind, so that a slow one is measured against the others.
       nodes: [{ name: this.id, cores: 8, gpus: 0, memoryMiB: 1, slots: this.#slots }],
-      secondsLeft: -1,
+      secondsLeft: this.#secondsLeft,
       held: this.#heldBlocks(),
       want: this.#want(),
       freeSlots: this.#freeSlots(),
@@ -279,7 +319,7 @@ export class SimPilot implements PilotEnd {
     this.#world.network.toEngine(connection, {
       type: "heartbeat",
       freeSlots: this.#freeSlots(),
-      secondsLeft: -1,
+      secondsLeft: this.#secondsLeft,
     });
     this.#later(this.#heartbeatMs, () => this.#beat(connection));
   }
@@ -408,7 +448,7 @@ export class SimPilot implements PilotEnd {
       reports,
       want: this.#want(),
       freeSlots: this.#freeSlots(),
-      secondsLeft: -1,
+      secondsLeft: this.#secondsLeft,
     });
   }
 

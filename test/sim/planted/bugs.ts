@@ -297,4 +297,16 @@ export const PLANTED: readonly PlantedBug[] = [
     from: "      this.#recall(owner, hungry, nowMs);\n",
     to: "      void hungry;\n",
   },
+  {
+    name: "a pilot with an owner's key is given others' ranges",
+    file: granter,
+    from: "{ owner: session.rights.owner, cores: coresMax(session) }",
+    to: '{ owner: "", cores: coresMax(session) }',
+  },
+  {
+    name: "seconds to the wall are taken for milliseconds",
+    file: "src/broker/session.ts",
+    from: "session.wallEndsMs = secondsLeft < 0 ? Number.POSITIVE_INFINITY : nowMs + secondsLeft * 1000;",
+    to: "session.wallEndsMs = secondsLeft < 0 ? Number.POSITIVE_INFINITY : nowMs + secondsLeft;",
+  },
 ];
