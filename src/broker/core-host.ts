@@ -8,7 +8,7 @@ import { readBounds } from "../formats/index.ts";
 import { type FileRow, openStore, type Store } from "../store/index.ts";
 import type { CommandMap, CommandName, EngineEvent } from "./commands.ts";
 import { Core } from "./core.ts";
-import type { InputSource } from "./granter.ts";
+import type { InputSource } from "./describe.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { CoreOptions } from "./parts.ts";
 import { type FrameBatch, type FromCore, type ToCore, unpacked } from "./port.ts";

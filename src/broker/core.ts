@@ -119,7 +119,7 @@ export class Core {
       if (report.outcome !== OUTCOME.done) this.#giveBack(report.spans);
     };
     this.#conversations.onFreed = (leases) => {
-      for (const { task, first, count } of leases) granter.giveBack(task, first, count);
+      for (const { task, first, count } of leases) granter.orders.giveBack(task, first, count);
     };
     this.#tail = new Tail(this.#parts, this.#conversations, this.#copies);
     this.#commands = new CommandTable(
@@ -163,8 +163,7 @@ export class Core {
     for (const change of effects.changed) this.#reportedChange(change);
     effects.changed.length = 0;
     if (effects.readyArrived) {
-      this.#parts.granter.open.lookAgain();
-      this.#parts.granter.catchUp(effects.tasks);
+      this.#readyArrived(effects.tasks);
       this.#lifecycle.settle(effects.tasks);
       this.#conversations.feedParked();
     }
@@ -247,6 +246,15 @@ export class Core {
     this.#conversations.effects.tasks.add(entry.row.id);
   }
 
+  #readyArrived(tasks: Iterable<number>): void {
+    const { open, orders } = this.#parts.granter;
+    open.lookAgain();
+    for (const number of tasks) {
+      const task = open.get(number);
+      if (task) orders.catchUp(task);
+    }
+  }
+
   #watchSpace(nowMs: number): void {
     if (nowMs - this.#spaceMs < SPACE_MS) return;
     this.#spaceMs = nowMs;
@@ -255,7 +263,7 @@ export class Core {
     this.#parts.granter.paused = !enough;
     // Once a second also those are asked again whom only time held back (quarantine, fitting).
     this.#conversations.effects.readyArrived = true;
-    this.#parts.granter.reorder();
+    this.#parts.granter.orders.reorder(this.#parts.granter.open.values());
   }
 
   /** While the disk was full nothing was granted: who waits since then is asked at once. */
@@ -266,9 +274,9 @@ export class Core {
   }
 
   #giveBack(spans: SpanBlock): void {
-    const { granter } = this.#parts;
+    const { orders } = this.#parts.granter;
     for (let i = 0; i < spans.size; i++) {
-      granter.giveBack(spans.task, spans.first[i] as number, spans.count[i] as number);
+      orders.giveBack(spans.task, spans.first[i] as number, spans.count[i] as number);
     }
   }
 

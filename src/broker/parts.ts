@@ -7,7 +7,8 @@ import type { Accounts } from "./accounts.ts";
 import type { Book } from "./book.ts";
 import type { EngineEvent } from "./commands.ts";
 import type { Committer, TrickleStep } from "./committer.ts";
-import type { Granter, InputSource } from "./granter.ts";
+import type { InputSource } from "./describe.ts";
+import type { Granter } from "./granter.ts";
 import type { RevokedKeys } from "./revoked-keys.ts";
 
 /** The outside, as the core sees it; the simulator brings its own. */

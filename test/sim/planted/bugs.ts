@@ -233,7 +233,7 @@ export const PLANTED: readonly PlantedBug[] = [
   },
   {
     name: "only a task's first file is described",
-    file: granter,
+    file: "src/broker/describe.ts",
     from: "      if (!known.has(file)) {",
     to: "      if (known.size === 0) {",
   },
@@ -281,8 +281,8 @@ export const PLANTED: readonly PlantedBug[] = [
   },
   {
     name: "an order is not told of what a lost bundle made ready",
-    file: granter,
-    from: "if (inOrder >= 0 && inOrder < (this.open.get(task)?.ready ?? 0)) this.#giveBackReady(task);",
+    file: "src/broker/orders.ts",
+    from: "if (inOrder >= 0 && inOrder < ready) this.#giveBackReady(task as TaskId);",
     to: "void inOrder;",
   },
   {
