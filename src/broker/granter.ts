@@ -48,6 +48,8 @@ export class Granter {
   readonly #spent: number[] = [];
   /** The last plan's orders proposed what could not be had: they may have others for the pilot. */
   #plansAgain = false;
+  /** What was leased last had fewer ranges for the pilot than were planned. */
+  #ranOut = false;
 
   constructor(parts: {
     ledger: Ledger;
@@ -170,10 +172,18 @@ export class Granter {
       const open = this.open.get(plan.task);
       assert(open, "the shaper planned task %, which is not open", plan.task);
       const most = Math.min(plan.ranges, session.want);
+      const missesBefore = this.orders.misses;
       let leased = this.#lease(session, open, most, plan, body);
       // Nothing untried is left: what is left must not wait for a pilot that may never come.
       if (leased === 0 && plan.untried) {
         leased = this.#lease(session, open, most, { ...plan, untried: false }, body);
+      }
+      if (this.#ranOut) {
+        // Others of its order may go to this pilot.
+        const { misses } = this.orders;
+        const others = misses > missesBefore && misses <= SKIPS_PER_GRANT_MAX;
+        if (others) this.#plansAgain = true;
+        else this.#spent.push(open.task);
       }
       if (plan.picks) this.orders.leased(open.task, plan.picks, leased);
       if (leased < plan.ranges) {
@@ -200,7 +210,6 @@ export class Granter {
     let skips = 0;
     let lowest = 0;
     let isFull = false;
-    const missesBefore = this.orders.misses;
     while (granted < limit && spans < SPANS_PER_GRANT_MAX) {
       if (picks && picked >= picks.length) break;
       const from = picks ? (picks[picked++] as number) : lowest;
@@ -238,13 +247,7 @@ export class Granter {
       granted += count;
       spans++;
     }
-    if (granted < limit && spans < SPANS_PER_GRANT_MAX && !isFull) {
-      // Others of its order may go to this pilot.
-      const { misses } = this.orders;
-      const others = misses > missesBefore && misses <= SKIPS_PER_GRANT_MAX;
-      if (others) this.#plansAgain = true;
-      else this.#spent.push(task);
-    }
+    this.#ranOut = granted < limit && spans < SPANS_PER_GRANT_MAX && !isFull;
     if (granted === 0) return 0;
     const blocks = builder.build();
     if (body.spans.length === 0) body.spans = blocks;

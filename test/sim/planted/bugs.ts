@@ -288,8 +288,8 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     name: "an order whose first ranges can't be had is not asked for others",
     file: granter,
-    from: "if (others) this.#plansAgain = true;\n      else this.#spent.push(task);",
-    to: "void others;\n      this.#spent.push(task);",
+    from: "if (others) this.#plansAgain = true;\n        else this.#spent.push(open.task);",
+    to: "void others;\n        this.#spent.push(open.task);",
   },
   {
     name: "nothing is taken back at a tail",
