@@ -151,13 +151,13 @@ export class Granter {
       const pilot = this.sightOf(session, nowMs);
       const plans = this.#shaper.plan(pilot, tasks, nowMs);
       this.#spent.length = 0;
+      this.#plansAgain = false;
       if (plans.length > 0) {
         body ??= emptyGrant();
         this.#leaseAll(session, plans, body);
       }
       if (session.want <= 0) break;
       if (this.#spent.length > 0 || this.#plansAgain) {
-        this.#plansAgain = false;
         tasks = tasks.filter(({ task }) => !this.#spent.includes(task));
         if (tasks.length > 0) continue;
       } else if (!this.#shaper.nothingFitted) break;

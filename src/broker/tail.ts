@@ -181,15 +181,10 @@ export class Tail {
     };
   }
 
-  /**
-   * Of what this pilot runs, whose node may be slow. Where none of the task's ranges has ended, what
-   * is known is how long the oldest one runs already.
-   */
+  /** Where none of the task's ranges has ended, what is known is how long the oldest one runs already. */
   #meanSeconds(session: Session, task: TaskId, nowMs: number): number {
-    const { shaper } = this.#parts;
-    const nodeType = session.nodeTypes[0] ?? "";
-    const mean = shaper.costs.mean(task, nodeType);
-    if (mean >= 0) return mean * Math.max(1, shaper.slowness(session.pilot, task, nodeType));
+    const mean = this.#parts.shaper.costs.mean(task, session.nodeTypes[0] ?? "");
+    if (mean >= 0) return mean;
     let oldestMs = 0;
     for (const started of session.account.log.running()) {
       oldestMs = Math.max(oldestMs, nowMs - started.atMs);

@@ -23,10 +23,7 @@ export interface RecallOrder {
   readonly reason: string;
 }
 
-/**
- * @param hungry free slots at other pilots that nothing ready can fill. Infinity: nobody starves,
- * long queues are to be shorter; one range may wait for its turn then, as prefetched ones do.
- */
+/** @param hungry free slots at other pilots that nothing ready can fill */
 export function recallOrders(holders: readonly HolderSight[], hungry: number): RecallOrder[] {
   const orders: RecallOrder[] = [];
   const spare: { holder: HolderSight; ranges: number; waitSeconds: number }[] = [];
@@ -42,8 +39,7 @@ export function recallOrders(holders: readonly HolderSight[], hungry: number): R
       const late = Math.max(0, queued - Math.max(0, inTime));
       if (late > 0) orders.push({ pilot: holder.pilot, ranges: late, reason: "its wall is near" });
     } else if (waitSeconds > 2 * holder.roundTripSeconds) {
-      const turns = (2 * holder.roundTripSeconds) / turnSeconds;
-      const soon = hungry === Number.POSITIVE_INFINITY ? Math.ceil(turns) : Math.floor(turns);
+      const soon = Math.ceil((2 * holder.roundTripSeconds) / turnSeconds);
       spare.push({ holder, ranges: queued - Math.min(queued, soon), waitSeconds });
     }
   }

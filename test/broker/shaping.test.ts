@@ -256,24 +256,6 @@ describe("cost weights", () => {
   });
 });
 
-describe("a queue of long ranges", () => {
-  it("goes back to its last one when a slot starves", () => {
-    const bench = new CoreBench();
-    bench.task(3);
-    const hello = { nodes: node(1), freeSlots: 1, want: 3 };
-    const [held] = welcomeOf(bench.hello(1, hello)).grant.spans as [SpanBlock];
-    const part = (range: number) => singleSpan(held.task, range, 1, 1, 1, held.lease[0] as LeaseId);
-    bench.say(1, BUNDLE, { type: "started", spans: [part(0)] });
-    const done = report(part(0), { cost: costOf(1, 600) });
-    bench.say(1, { type: "started", spans: [part(1)] }, exchange(1, [done]));
-    bench.hello(2, { ...hello, pilotId: "other", want: 1 });
-    const from = bench.sent.length;
-    live(bench, 2, { 1: 0, 2: 1 });
-    const [recall] = bench.heard(1, from).filter(({ type }) => type === "recall");
-    expect(recall?.type === "recall" ? rangesOf(recall.spans) : []).toMatchObject([{ range: 2 }]);
-  });
-});
-
 describe("a hint of seconds an event", () => {
   it("is taken for ranges of several events: so many times the mean", () => {
     const bench = new CoreBench();

@@ -18,6 +18,8 @@ import type { VirtualTime } from "./virtual-time.ts";
 const IDLE_MS_MAX = 400;
 /** The tail is looked at once a second, and who was asked may be asked again after five. */
 const STARVES_MS_MAX = 7_000;
+/** So many of a queue are left where they are: those that are thought to start very soon. */
+const QUEUE_LEFT = 1;
 /** A pilot with so many bad ends in a row may be quarantined. */
 const SUSPECT = 3;
 
@@ -68,7 +70,9 @@ export class IdleWatch {
 
   #lookForQueues(pilot: SimPilot, isEmpty: boolean, pilots: readonly SimPilot[]): void {
     const holder = isEmpty
-      ? pilots.find((other) => other !== pilot && other.queuedFor(STARVES_MS_MAX, pilot) > 0)
+      ? pilots.find(
+          (other) => other !== pilot && other.queuedFor(STARVES_MS_MAX, pilot) > QUEUE_LEFT,
+        )
       : undefined;
     if (this.#forMs(this.#starves, pilot, holder !== undefined) <= STARVES_MS_MAX) return;
     throw new Error(
