@@ -148,7 +148,7 @@ export class CommandTable {
         ledger.extendTask(task as TaskId, entry.row.ranges - before);
         if (weights) {
           writeWeights(book, entry, joined(readWeights(book, task), weights));
-          granter.orders.reorder(granter.open.values());
+          granter.orders.reorder();
         }
         this.#changed(task);
         this.#afterCommit(() => reply.ok({ ranges: entry.row.ranges }));

@@ -163,7 +163,8 @@ export class Core {
     for (const change of effects.changed) this.#reportedChange(change);
     effects.changed.length = 0;
     if (effects.readyArrived) {
-      this.#readyArrived(effects.tasks);
+      this.#parts.granter.open.lookAgain();
+      this.#parts.granter.orders.catchUp(effects.tasks);
       this.#lifecycle.settle(effects.tasks);
       this.#conversations.feedParked();
     }
@@ -246,15 +247,6 @@ export class Core {
     this.#conversations.effects.tasks.add(entry.row.id);
   }
 
-  #readyArrived(tasks: Iterable<number>): void {
-    const { open, orders } = this.#parts.granter;
-    open.lookAgain();
-    for (const number of tasks) {
-      const task = open.get(number);
-      if (task) orders.catchUp(task);
-    }
-  }
-
   #watchSpace(nowMs: number): void {
     if (nowMs - this.#spaceMs < SPACE_MS) return;
     this.#spaceMs = nowMs;
@@ -263,7 +255,7 @@ export class Core {
     this.#parts.granter.paused = !enough;
     // Once a second also those are asked again whom only time held back (quarantine, fitting).
     this.#conversations.effects.readyArrived = true;
-    this.#parts.granter.orders.reorder(this.#parts.granter.open.values());
+    this.#parts.granter.orders.reorder();
   }
 
   /** While the disk was full nothing was granted: who waits since then is asked at once. */

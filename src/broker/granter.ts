@@ -30,8 +30,12 @@ const EMPTY: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
 /** Spans of one grant: the frame limit holds whatever the offsets add. */
 const SPANS_PER_GRANT_MAX = 8_192;
 const RANGES_WITH_OFFSETS_PER_GRANT_MAX = 16_384;
-/** Runs of ranges at their last chance that one grant passes over in search of others. */
+/**
+ * Runs of ranges at their last chance that one grant passes over in search of others, and ranges that
+ * orders propose in vain before they are asked for no more.
+ */
 const SKIPS_PER_GRANT_MAX = 1_024;
+
 export class Granter {
   readonly open: OpenTasks;
   /** Of tasks with weights. */
@@ -66,8 +70,8 @@ export class Granter {
     this.#clock = parts.clock;
     this.#onChangedFile = parts.onChangedFile;
     this.#describer = new Describer(parts.inputs);
-    this.orders = new Orders(parts.ledger, parts.shaper, parts.weightsOf);
     this.open = new OpenTasks((owner) => parts.shaper.shares.level(owner));
+    this.orders = new Orders({ ...parts, open: this.open });
   }
 
   /** Puts a task that is new, or open again, among those that are dispatched. */

@@ -10,15 +10,12 @@
 import { RANGES_PER_LEASE_MAX, type TaskId } from "../base/index.ts";
 import { type Ledger, STATE } from "../ledger/index.ts";
 import type { Shaper } from "../shape/index.ts";
-
-interface ReadyTask {
-  readonly task: number;
-  readonly ready: number;
-}
+import type { OpenTasks } from "./open-tasks.ts";
 
 export class Orders {
   readonly #ledger: Ledger;
   readonly #shaper: Shaper;
+  readonly #open: OpenTasks;
   readonly #weightsOf: (task: number) => Float32Array | null;
   /** Ranges that orders proposed for the grant under way and that could not be had. */
   misses = 0;
@@ -28,10 +25,17 @@ export class Orders {
    */
   readonly #aside = new Map<number, Set<number>>();
 
-  constructor(ledger: Ledger, shaper: Shaper, weightsOf: (task: number) => Float32Array | null) {
-    this.#ledger = ledger;
-    this.#shaper = shaper;
-    this.#weightsOf = weightsOf;
+  constructor(parts: {
+    ledger: Ledger;
+    shaper: Shaper;
+    open: OpenTasks;
+    /** Cost weight of each range, null where the task has none. */
+    weightsOf: (task: number) => Float32Array | null;
+  }) {
+    this.#ledger = parts.ledger;
+    this.#shaper = parts.shaper;
+    this.#open = parts.open;
+    this.#weightsOf = parts.weightsOf;
   }
 
   /** Orders the task's ready ranges; false if it has no weights. */
@@ -42,27 +46,34 @@ export class Orders {
     return true;
   }
 
-  /** Ranges are ready again, or some of them. */
+  /** Those of these ranges that are ready are in the order from now on. */
   giveBack(task: number, first: number, count: number): void {
     if (this.#shaper.inOrder(task) < 0) return;
-    for (let range = first; range < first + count; range++) {
-      const run = this.#ledger.nextReady(task as TaskId, range, 1);
-      if (run?.first === range) this.#shaper.giveBack(task, range, 1);
+    const end = first + count;
+    for (let at = first; at < end; ) {
+      const most = Math.min(end - at, RANGES_PER_LEASE_MAX);
+      const run = this.#ledger.nextReady(task as TaskId, at, most);
+      if (!run || run.first >= end) return;
+      at = Math.min(end, run.first + run.count);
+      this.#shaper.giveBack(task, run.first, at - run.first);
     }
   }
 
   /**
-   * Whatever else made ranges ready (a reopened or lost bundle, a held lease that its pilot no
-   * longer lists, a done without an output): an order that has fewer of them gets them too.
+   * Whatever else made ranges of these tasks ready (a reopened or lost bundle, a held lease that its
+   * pilot no longer lists, a done without an output): an order that has fewer of them gets them too.
    */
-  catchUp({ task, ready }: ReadyTask): void {
-    const inOrder = this.#shaper.inOrder(task);
-    if (inOrder >= 0 && inOrder < ready) this.#giveBackReady(task as TaskId);
+  catchUp(tasks: Iterable<number>): void {
+    for (const task of tasks) {
+      const ready = this.#open.get(task)?.ready ?? 0;
+      const inOrder = this.#shaper.inOrder(task);
+      if (inOrder >= 0 && inOrder < ready) this.giveBack(task, 0, Number.POSITIVE_INFINITY);
+    }
   }
 
   /** Makes orders anew that have lost step with the ledger. */
-  reorder(tasks: Iterable<ReadyTask>): void {
-    for (const { task, ready } of tasks) {
+  reorder(): void {
+    for (const { task, ready } of this.#open.values()) {
       const inOrder = this.#shaper.inOrder(task);
       if (inOrder >= 0 && inOrder !== ready) this.begin(task);
     }
@@ -88,14 +99,6 @@ export class Orders {
     }
     this.#aside.clear();
     this.misses = 0;
-  }
-
-  #giveBackReady(task: TaskId): void {
-    let run = this.#ledger.nextReady(task, 0, RANGES_PER_LEASE_MAX);
-    while (run) {
-      this.#shaper.giveBack(task, run.first, run.count);
-      run = this.#ledger.nextReady(task, run.first + run.count, RANGES_PER_LEASE_MAX);
-    }
   }
 
   #isReady(task: number): (range: number) => boolean {

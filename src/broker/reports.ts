@@ -117,12 +117,14 @@ function applyDone(
     return;
   }
   const acceptedBefore = verdicts.accepted;
+  const refusedBefore = verdicts.refused;
   ledger.doneSpans(session.pilot, spans.task, spans, bundle, verdicts);
   const accepted = verdicts.accepted - acceptedBefore;
   session.done += accepted;
   if (accepted > 0 && bundle !== NO_BUNDLE) book.useBundle(bundle, spans.task);
-  // What was done into a lost bundle is to be done again.
-  if (book.bundles.get(bundle)?.state === "lost") effects.readyArrived = true;
+  // What was done into a lost bundle is refused, and to be done again.
+  const hasRefused = verdicts.refused > refusedBefore;
+  if (hasRefused && book.bundles.get(bundle)?.state === "lost") effects.readyArrived = true;
 }
 
 function mayBeEmpty(book: Book, task: TaskId): boolean {

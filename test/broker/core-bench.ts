@@ -1,11 +1,5 @@
 /** A core over virtual time and a memory store, with a hand that plays pilots frame by frame. */
-import {
-  credentialOf,
-  identityOf,
-  type PilotCaveats,
-  pilotKeyOf,
-  SeededRandom,
-} from "../../src/base/index.ts";
+import { type PilotCaveats, SeededRandom } from "../../src/base/index.ts";
 import { Core } from "../../src/broker/core.ts";
 import type { CommandMap, CommandName, EngineEvent } from "../../src/broker/index.ts";
 import type { TaskFile } from "../../src/task/index.ts";
@@ -17,6 +11,7 @@ import {
   type PilotMessage,
 } from "../../src/wire/index.ts";
 import { Disk, MemoryStore } from "../sim/memory-store.ts";
+import { credentialFor } from "../sim/sim-key.ts";
 import { countTask } from "../sim/sim-tasks.ts";
 import { VirtualTime } from "../sim/virtual-time.ts";
 
@@ -143,7 +138,7 @@ export class CoreBench {
   /** A key for ann's tasks that lasts an hour, and lets pilots begin for a minute. */
   credential(change: Partial<PilotCaveats> = {}): string {
     const nowSeconds = Math.floor(this.time.wallMs() / 1000);
-    const pilotIdentity = identityOf({
+    return credentialFor("key", {
       allocation: "a1",
       queue: "q",
       owner: "ann",
@@ -152,7 +147,6 @@ export class CoreBench {
       notAfterSeconds: nowSeconds + 3600,
       ...change,
     });
-    return credentialOf({ pilotIdentity, pilotKey: pilotKeyOf("key", pilotIdentity) as string });
   }
 
   open(connection: number): void {

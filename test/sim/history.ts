@@ -7,7 +7,7 @@
  * Checked all along: see checkers.ts and outside.ts. A violation is thrown as an Error whose message
  * names the invariant; the caller adds the line that replays the seed.
  */
-import { credentialOf, identityOf, pilotKeyOf, SeededRandom } from "../../src/base/index.ts";
+import { SeededRandom } from "../../src/base/index.ts";
 import { Core } from "../../src/broker/core.ts";
 import type { CoreOptions, EngineEvent } from "../../src/broker/index.ts";
 import type { FileRow } from "../../src/store/index.ts";
@@ -16,6 +16,7 @@ import { Checkers } from "./checkers.ts";
 import { IdleWatch } from "./idle-watch.ts";
 import { Disk, MemoryStore } from "./memory-store.ts";
 import { SimClient } from "./sim-client.ts";
+import { credentialFor } from "./sim-key.ts";
 import { CALM, SimNetwork } from "./sim-network.ts";
 import { SimPilot } from "./sim-pilot.ts";
 import { countTask, fileTask } from "./sim-tasks.ts";
@@ -334,16 +335,15 @@ export class History {
   #keyOf(number: number): { owner: string; credential: string } {
     const owner = this.seed % 7 === 5 && number > 0 ? (OWNERS[(this.seed + number) % 3] ?? "") : "";
     if (owner === "") return { owner, credential: PILOT_KEY };
-    const pilotIdentity = identityOf({
+    const caveats = {
       allocation: "",
       queue: "sim",
       owner,
       cores: 0,
       enrolBeforeSeconds: NEVER_SECONDS,
       notAfterSeconds: NEVER_SECONDS,
-    });
-    const pilotKey = pilotKeyOf(PILOT_KEY, pilotIdentity) as string;
-    return { owner, credential: credentialOf({ pilotIdentity, pilotKey }) };
+    };
+    return { owner, credential: credentialFor(PILOT_KEY, caveats) };
   }
 
   #fate(task: number, range: number): { seconds: number; outcome: Outcome; kills: boolean } {

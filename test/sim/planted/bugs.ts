@@ -282,7 +282,7 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     name: "an order is not told of what a lost bundle made ready",
     file: "src/broker/orders.ts",
-    from: "if (inOrder >= 0 && inOrder < ready) this.#giveBackReady(task as TaskId);",
+    from: "if (inOrder >= 0 && inOrder < ready) this.giveBack(task, 0, Number.POSITIVE_INFINITY);",
     to: "void inOrder;",
   },
   {
