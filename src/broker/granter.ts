@@ -31,8 +31,8 @@ const EMPTY: GrantBody = { spans: [], tasks: [], files: [], offsets: [] };
 const SPANS_PER_GRANT_MAX = 8_192;
 const RANGES_WITH_OFFSETS_PER_GRANT_MAX = 16_384;
 /**
- * Runs of ranges at their last chance that one grant passes over in search of others, and ranges that
- * orders propose in vain before they are asked for no more.
+ * Runs of ranges at their last chance that one grant passes over in search of others, and ranges
+ * that orders propose in vain before they are asked for no more.
  */
 const SKIPS_PER_GRANT_MAX = 1_024;
 

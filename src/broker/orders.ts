@@ -60,8 +60,8 @@ export class Orders {
   }
 
   /**
-   * Whatever else made ranges of these tasks ready (a reopened or lost bundle, a held lease that its
-   * pilot no longer lists, a done without an output): an order that has fewer of them gets them too.
+   * Whatever else made ranges of these tasks ready (a reopened or lost bundle, a held lease that
+   * its pilot no longer lists, a done without an output): an order that has fewer gets them too.
    */
   catchUp(tasks: Iterable<number>): void {
     for (const task of tasks) {
