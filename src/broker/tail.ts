@@ -84,12 +84,22 @@ export class Tail {
     this.#asked.delete(pilot);
   }
 
-  /** Free slots whose want nothing ready can meet, by the owner of their pilots' key ("": nobody). */
+  /** Ranges that the pilot holds beyond those that it runs, as far as it has said. */
+  #unstarted(session: Session): number {
+    const running = Math.max(0, session.slots - session.freeSlots);
+    return Math.max(0, this.#parts.ledger.heldBy(session.pilot) - running);
+  }
+
+  /**
+   * Free slots whose want nothing ready can meet and that what their pilot holds won't fill (its
+   * programs may still be starting), by the owner of their pilots' key ("": nobody).
+   */
   #hungry(): Map<string, Hungry> {
     const all = new Map<string, Hungry>();
     const least = this.#leastCoresReady();
     for (const session of this.#conversations.sessions.values()) {
-      if (session.draining || session.want <= 0 || session.freeSlots <= 0) continue;
+      const slots = Math.min(session.want, session.freeSlots - this.#unstarted(session));
+      if (session.draining || slots <= 0) continue;
       const { owner } = session.rights;
       const cores = coresMax(session) || Number.POSITIVE_INFINITY;
       const isFed = cores >= (least.get(owner) ?? Number.POSITIVE_INFINITY);
@@ -97,7 +107,7 @@ export class Tail {
       if (isFed && !this.#parts.granter.hasLastChance(session)) continue;
       const hungry = all.get(owner) ?? { slots: 0, cores: 0 };
       all.set(owner, hungry);
-      hungry.slots += Math.min(session.want, session.freeSlots);
+      hungry.slots += slots;
       hungry.cores = Math.max(hungry.cores, cores);
     }
     return all;
@@ -160,9 +170,8 @@ export class Tail {
   #holder(session: Session, isFor: (lease: Lease) => boolean, nowMs: number): HolderSight | null {
     if (this.#isAwaited(session, isFor, nowMs)) return null;
     const { ledger } = this.#parts;
-    const running = Math.max(0, session.slots - session.freeSlots);
-    const unstarted = ledger.heldBy(session.pilot) - running;
-    if (unstarted <= 0) return null;
+    const unstarted = this.#unstarted(session);
+    if (unstarted === 0) return null;
     const leases = ledger.leasesOf(session.pilot).filter(isFor);
     const [first] = leases;
     if (first === undefined) return null;

@@ -256,6 +256,26 @@ describe("cost weights", () => {
   });
 });
 
+describe("a pilot whose programs are starting", () => {
+  it("is not asked for what its own free slots wait for", () => {
+    const bench = new CoreBench();
+    bench.task(20);
+    const span = welcomeOf(bench.hello(1, { nodes: node(4), freeSlots: 4, want: 20 })).grant
+      .spans[0] as SpanBlock;
+    const lease = span.lease[0] as LeaseId;
+    bench.say(1, BUNDLE, { type: "started", spans: [singleSpan(span.task, 0, 1, 1, 1, lease)] });
+    const done = report(singleSpan(span.task, 0, 1, 1, 1, lease), { cost: costOf(1, 10) });
+    bench.say(1, exchange(1, [done], { want: 20, freeSlots: 2 }));
+    const from = bench.sent.length;
+    live(bench, 3, { 1: 2 });
+    expect(bench.heard(1, from).filter(({ type }) => type === "recall")).toEqual([]);
+    bench.hello(2, { pilotId: "other", nodes: node(3), freeSlots: 3, want: 3 });
+    live(bench, 2, { 1: 2, 2: 3 });
+    const [recall] = bench.heard(1, from).filter(({ type }) => type === "recall");
+    expect(recall?.type === "recall" ? rangesOf(recall.spans) : []).toHaveLength(3);
+  });
+});
+
 describe("a hint of seconds an event", () => {
   it("is taken for ranges of several events: so many times the mean", () => {
     const bench = new CoreBench();
